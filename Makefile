@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# make [all]      builds the three daemons into build/
+# make deps       installs what building and testing need (Debian), or lists it
+# make demo       shows the main job between network namespaces (root)
+# make test       unit, bpf and lab tests; without root the unit tests
+# make bench      measures the datapath and the planner beside their peers (root)
+# make install    DESTDIR= PREFIX=/usr
+# make format     formats the sources
+#
+# SANITIZE=1 builds with the address and undefined behaviour sanitizers (in a folder of its own),
+# WERROR=1 makes warnings errors.
+
+VERSION := 0.1.0
+PREFIX ?= /usr
+SYSCONFDIR ?= /etc
+SANITIZE ?= 0
+WERROR ?= 0
+
+ifeq ($(origin CC),default)
+CC := gcc
+endif
+CLANG ?= clang
+BPFTOOL ?= $(shell command -v bpftool 2>/dev/null || echo /usr/sbin/bpftool)
+PKG_CONFIG ?= pkg-config
+BUILD := build$(if $(filter 1,$(SANITIZE)),/sanitize)
+DAEMONS := watcher planner loader
+
+COMMON_PACKAGES := libevent libcap libseccomp yaml-0.1
+PACKAGES_watcher := libcurl jansson
+PACKAGES_loader := libbpf libelf
+LIBRARIES_ipc := -lmsgpackc
+
+WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla \
+            -Wno-missing-field-initializers $(if $(filter 1,$(WERROR)),-Werror)
+MACHINE := $(shell $(CC) -dumpmachine 2>/dev/null)
+HARDENING := -fPIE -fstack-protector-strong -fstack-clash-protection \
+             $(if $(filter x86_64%,$(MACHINE)),-fcf-protection) \
+             $(if $(filter aarch64%,$(MACHINE)),-mbranch-protection=standard)
+ifeq ($(SANITIZE),1)
+OPTIMISE := -O1 -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+else
+OPTIMISE := -O2 -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2
+endif
+CPPFLAGS += -D_GNU_SOURCE -DEGRESSGW_VERSION='"$(VERSION)"' -I. -Iinclude -I$(BUILD) -MMD -MP
+CFLAGS ?= -g
+override CFLAGS += -std=gnu11 $(OPTIMISE) $(WARNINGS) $(HARDENING)
+override LDFLAGS += -pie -Wl,-z,relro,-z,now -Wl,-z,noexecstack -Wl,--as-needed \
+                    $(if $(filter 1,$(SANITIZE)),-fsanitize=address$(comma)undefined)
+comma := ,
+package_cflags = $(if $(1),$(shell $(PKG_CONFIG) --cflags $(1) 2>/dev/null))
+package_libs = $(if $(1),$(shell $(PKG_CONFIG) --libs $(1) 2>/dev/null))
+
+MULTIARCH := $(shell $(CC) -print-multiarch 2>/dev/null)
+BPF_CFLAGS := -target bpf -mcpu=v3 -O2 -g -std=gnu11 -Wall -Wextra -Wno-unused-parameter \
+              -Wno-missing-field-initializers $(if $(filter 1,$(WERROR)),-Werror) \
+              $(if $(MULTIARCH),-I/usr/include/$(MULTIARCH)) -I. -Iinclude -MMD -MP
+
+sources = $(filter-out %/main.c,$(wildcard $(1)/*.c))
+objects = $(patsubst %.c,$(BUILD)/%.o,$(call sources,$(1)))
+LIBS := common ipc $(DAEMONS)
+archive = $(BUILD)/lib$(1).a
+PROGRAMS := $(DAEMONS:%=$(BUILD)/egressgw-%)
+SKELETON := $(BUILD)/bpf/egressgw.skel.h
+
+UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(wildcard tests/unit/test_*.c))
+BPF_TESTS := $(patsubst tests/bpf/%.c,$(BUILD)/tests/bpf/%,$(wildcard tests/bpf/test_*.c))
+TOOLS := $(patsubst tests/tools/%.c,$(BUILD)/tests/tools/%,$(wildcard tests/tools/*.c))
+BENCHES := $(patsubst tests/bench/%.c,$(BUILD)/tests/bench/%,$(wildcard tests/bench/bench_*.c))
+UNIT_HELPERS := $(patsubst %.c,$(BUILD)/%.o,$(filter-out tests/unit/test_%,$(wildcard tests/unit/*.c)))
+BPF_HELPERS := $(patsubst %.c,$(BUILD)/%.o,$(filter-out tests/bpf/test_%,$(wildcard tests/bpf/*.c)))
+
+.PHONY: all bpf deps demo test tests bench install format clean
+.DELETE_ON_ERROR:
+.SECONDARY:
+
+all: $(PROGRAMS)
+bpf: $(SKELETON)
+
+$(BUILD)/%.o: %.c | $(SKELETON)
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(call package_cflags,$(COMMON_PACKAGES) $(PACKAGES_watcher) $(PACKAGES_loader)) \
+		$(CFLAGS) -c $< -o $@
+
+define library
+$(call archive,$(1)): $(call objects,$(1))
+	@rm -f $$@
+	$$(AR) rcs $$@ $$^
+endef
+$(foreach lib,$(LIBS),$(eval $(call library,$(lib))))
+
+define daemon
+$(BUILD)/egressgw-$(1): $(BUILD)/$(1)/main.o $(call archive,$(1)) $(call archive,ipc) $(call archive,common)
+	$$(CC) $$(CFLAGS) $$(LDFLAGS) $$^ -o $$@ $$(LIBRARIES_ipc) \
+		$$(call package_libs,$$(COMMON_PACKAGES) $$(PACKAGES_$(1)))
+endef
+$(foreach name,$(DAEMONS),$(eval $(call daemon,$(name))))
+
+$(BUILD)/bpf/egressgw.bpf.o: bpf/egressgw.bpf.c
+	@mkdir -p $(@D)
+	$(CLANG) $(BPF_CFLAGS) -c $< -o $@
+
+$(SKELETON): $(BUILD)/bpf/egressgw.bpf.o
+	$(BPFTOOL) gen skeleton $< name egressgw_bpf > $@
+
+TEST_ARCHIVES := $(foreach lib,$(DAEMONS) ipc common,$(call archive,$(lib)))
+TEST_LIBRARIES = -lcmocka $(LIBRARIES_ipc) \
+	$(call package_libs,$(COMMON_PACKAGES) $(PACKAGES_watcher) $(PACKAGES_loader)) -lm
+
+$(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(UNIT_HELPERS) $(TEST_ARCHIVES)
+	$(CC) $(CFLAGS) $(LDFLAGS) $^ -o $@ $(TEST_LIBRARIES)
+
+$(BUILD)/tests/bpf/%: $(BUILD)/tests/bpf/%.o $(BPF_HELPERS) $(TEST_ARCHIVES)
+	$(CC) $(CFLAGS) $(LDFLAGS) $^ -o $@ $(TEST_LIBRARIES)
+
+$(BUILD)/tests/bench/%: $(BUILD)/tests/bench/%.o $(TEST_ARCHIVES)
+	$(CC) $(CFLAGS) $(LDFLAGS) $^ -o $@ $(TEST_LIBRARIES)
+
+$(BUILD)/tests/tools/%: $(BUILD)/tests/tools/%.o $(TEST_ARCHIVES)
+	$(CC) $(CFLAGS) $(LDFLAGS) $^ -o $@ $(TEST_LIBRARIES)
+
+tests: all $(UNIT_TESTS) $(BPF_TESTS) $(TOOLS) $(BENCHES)
+
+deps:
+	@./tests/deps
+
+demo: deps
+	@$(MAKE) --no-print-directory all $(TOOLS)
+	@./tests/lab/demo $(BUILD)
+
+test: deps
+	@$(MAKE) --no-print-directory tests
+	@./tests/run $(BUILD)
+
+bench: deps
+	@$(MAKE) --no-print-directory tests
+	@./tests/bench/run $(BUILD)
+
+install: all
+	install -d $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/lib/systemd/system \
+		$(DESTDIR)$(PREFIX)/lib/sysusers.d $(DESTDIR)$(PREFIX)/lib/tmpfiles.d \
+		$(DESTDIR)$(SYSCONFDIR)/egressgw
+	install -m 755 $(PROGRAMS) $(DESTDIR)$(PREFIX)/sbin
+	install -m 644 $(wildcard systemd/*.service systemd/*.socket systemd/*.target) \
+		$(DESTDIR)$(PREFIX)/lib/systemd/system
+	install -m 644 systemd/egressgw.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/egressgw.conf
+	install -m 644 systemd/egressgw.tmpfiles $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/egressgw.conf
+
+format:
+	clang-format -i $$(git ls-files '*.c' '*.h')
+
+clean:
+	rm -rf build
+
+-include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

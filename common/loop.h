@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef COMMON_LOOP_H
+#define COMMON_LOOP_H
+
+#include <event2/event.h>
+
+#include "common/macros.h"
+
+/* The daemon's event base: epoll, signals SIGTERM and SIGINT end loop_run() with 0, SIGPIPE is
+ * ignored. Errors of libevent go to the log. */
+int loop_open(struct event_base **base) _must_check_;
+
+/* Runs until a signal (0), or until loop_fail() was called (its status, an EXIT_ value). */
+int loop_run(struct event_base *base);
+void loop_fail(struct event_base *base, int status);
+
+void loop_close(struct event_base *base);
+
+#endif

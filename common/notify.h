@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef COMMON_NOTIFY_H
+#define COMMON_NOTIFY_H
+
+#include "common/macros.h"
+
+/*
+ * The service manager's side: readiness, status text, watchdog, and sockets that it passes.
+ * Without a service manager all of it does nothing and succeeds.
+ */
+
+/* Connects to $NOTIFY_SOCKET, to be called before the process is sealed. */
+int notify_open(void) _must_check_;
+
+/* Sends e.g. "READY=1" or "STATUS=in sync". Never blocks; a lost message is no error. */
+void notify_send(const char *state);
+
+/* The socket that was passed under this name ($LISTEN_FDS, $LISTEN_FDNAMES), close-on-exec;
+ * -ENOENT: none. */
+int notify_socket(const char *name) _must_check_;
+
+#endif

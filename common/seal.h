@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef COMMON_SEAL_H
+#define COMMON_SEAL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/capability.h>
+#include <sys/types.h>
+
+#include "common/macros.h"
+
+/*
+ * How a daemon gives up what it does not need. One order for all of them: groups, gid, uid ->
+ * bounding set and capabilities -> no_new_privs -> rlimits -> seccomp. Each step is verified after
+ * it was taken; a failure is logged with what to do, and the daemon must end.
+ */
+
+/* Up to two rules on arguments of a system call, both of which must hold. */
+struct seccomp_argument {
+    bool used;
+    unsigned index; /* 0-5 */
+    enum { ARGUMENT_EQUAL, ARGUMENT_MASKED, ARGUMENT_AT_MOST } test;
+    uint64_t mask; /* with ARGUMENT_MASKED */
+    uint64_t value;
+};
+
+/* A system call that is allowed. The same call may stand in several rows: any of them lets it
+ * through. */
+struct seccomp_rule {
+    int call; /* SCMP_SYS(name); negative pseudo numbers (not on this architecture) are skipped */
+    struct seccomp_argument arguments[2];
+};
+
+struct seal_limits {
+    uint64_t open_files;
+    uint64_t address_space; /* bytes; 0: not limited */
+    bool no_file_writes;    /* RLIMIT_FSIZE 0 */
+    bool no_processes;      /* RLIMIT_NPROC 0: the process cannot fork */
+};
+
+struct seal {
+    const char *user;        /* a name or a number; used where the process started as root */
+    const cap_value_t *keep; /* effective and permitted capabilities that stay */
+    size_t keep_count;
+    struct seal_limits limits;
+    const struct seccomp_rule *rules; /* beside those that every daemon has */
+    size_t rule_count;
+};
+
+/* The uid and gid of a user given by name or number (a number stands for uid and gid alike).
+ * -ENOENT: no such user. */
+int seal_resolve_user(const char *user, uid_t *uid, gid_t *gid) _must_check_;
+
+/* Seals the process. Started as root it becomes `user`; started as that user already (systemd) it
+ * stays; as anybody else it is refused: -EPERM. On failure an error has been logged. */
+int seal_process(const struct seal *seal) _must_check_;
+
+/* The same in parts, for the order in which a daemon opens things. */
+int seal_become_user(const struct seal *seal) _must_check_;     /* keeps `keep` across the change */
+int seal_drop_privileges(const struct seal *seal) _must_check_; /* everything after the user */
+
+#endif

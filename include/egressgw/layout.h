@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#ifndef EGRESSGW_LAYOUT_H
+#define EGRESSGW_LAYOUT_H
+
+/*
+ * What the datapath and user space share: keys and values of the pinned maps, the configuration of
+ * the programs, and the reasons for which a packet is dropped. A packet's way is decided by
+ *
+ *   endpoints[source]                         -> profile, hash, node
+ *   routes[(profile, destination)]            -> action, group, slots    (longest prefix)
+ *   gateways[(group, hash mod slots)]         -> gateway node, egress IP
+ *
+ * Addresses and ports are in network byte order, everything else in host byte order.
+ * Whoever changes the size or meaning of anything here raises LAYOUT_VERSION.
+ */
+
+#include <egressgw/ip_addr.h>
+
+#define LAYOUT_VERSION 1
+
+/* Names of the maps; each is pinned as <paths.bpf>/<name>. */
+#define MAP_ENDPOINTS   "endpoints"
+#define MAP_ROUTES      "routes"
+#define MAP_GATEWAYS    "gateways"
+#define MAP_NODES       "nodes"
+#define MAP_SETTINGS    "settings"
+#define MAP_NAT_FORWARD "nat_forward"
+#define MAP_NAT_REVERSE "nat_reverse"
+#define MAP_FLOWS       "flows"
+#define MAP_COUNTERS    "counters"
+
+/*
+ * A profile is a set of policies; each endpoint has one. The first numbers are reserved:
+ * routes of PROFILE_CLUSTER are the destinations inside the cluster, routes of PROFILE_COVERED the
+ * destinations of all policies together (they decide what an unknown pod may not reach), and routes
+ * of PROFILE_POD_RANGES, looked up by source, the ranges that pods have their addresses from.
+ */
+enum profile_number {
+    PROFILE_CLUSTER = 0,
+    PROFILE_COVERED = 1,
+    PROFILE_POD_RANGES = 2,
+    PROFILE_NONE = 3, /* an endpoint that no policy selects: it has no routes */
+    PROFILE_FIRST = 4,
+    PROFILE_LIMIT = 1 << 30,
+};
+
+/* endpoints: pod IP -> */
+struct endpoint {
+    struct ip_addr node; /* the tunnel address of the node that hosts the pod */
+    __u32 profile;
+    __u32 hash;  /* of the pod's UID: chooses the slot in a gateway group */
+    __u32 flags; /* ENDPOINT_* */
+    __u32 reserved;
+};
+
+enum {
+    ENDPOINT_LOCAL = 1 << 0, /* the pod runs on this node */
+};
+
+_Static_assert(sizeof(struct endpoint) == 32, "layout of endpoints");
+
+/*
+ * routes: longest prefix match. The key is built so that an IPv4 look-up compares the first eight
+ * bytes of `scope_be` and `address` only: IPv4 stands in the first four bytes of `address`, the
+ * other twelve are zero.
+ */
+struct route_key {
+    __u32 prefix_length; /* ROUTE_SCOPE_BITS + the length of the prefix in its family */
+    __be32 scope_be;     /* profile, with ROUTE_SCOPE_IPV6 for an IPv6 destination */
+    __u8 address[16];
+};
+
+#define ROUTE_SCOPE_BITS 32
+#define ROUTE_SCOPE_IPV6 (1U << 31)
+
+enum route_action {
+    ROUTE_CLUSTER = 1,    /* of PROFILE_CLUSTER: inside the cluster, never redirected */
+    ROUTE_COVERED = 2,    /* of PROFILE_COVERED: some policy's destination */
+    ROUTE_GATEWAY = 3,    /* by way of `group` */
+    ROUTE_EXCLUDED = 4,   /* an excluded CIDR: leaves as if there were no policy */
+    ROUTE_NO_GATEWAY = 5, /* no gateway matches: dropped */
+    ROUTE_POD_RANGE = 6,  /* of PROFILE_POD_RANGES */
+};
+
+struct route {
+    __u32 group;  /* with ROUTE_GATEWAY, else 0 */
+    __u32 policy; /* number of the policy that owns this route, 0 where none does */
+    __u16 slots;  /* slots of the group, 1 .. GATEWAY_SLOTS; with ROUTE_GATEWAY, else 0 */
+    __u8 action;  /* enum route_action */
+    __u8 reserved;
+};
+
+_Static_assert(sizeof(struct route_key) == 24, "layout of routes");
+_Static_assert(sizeof(struct route) == 12, "layout of routes");
+
+/* gateways: (group, slot) -> . A group serves one family; one gateway needs one slot, several share
+ * GATEWAY_SLOTS. */
+struct gateway_key {
+    __u32 group;
+    __u32 slot;
+};
+
+struct gateway {
+    struct ip_addr node;   /* the gateway's tunnel address */
+    struct ip_addr egress; /* the egress IP, known on the gateway itself only; none: drop there */
+    __u32 ifindex;         /* interface that holds the egress IP, on the gateway itself, else 0 */
+    __u32 flags;           /* GATEWAY_* */
+};
+
+#define GATEWAY_SLOTS 1024
+
+enum {
+    GATEWAY_LOCAL = 1 << 0, /* this node is the gateway */
+};
+
+_Static_assert(sizeof(struct gateway_key) == 8, "layout of gateways");
+_Static_assert(sizeof(struct gateway) == 40, "layout of gateways");
+
+/* nodes: tunnel address of a node (its InternalIP, of either family) -> */
+struct node_entry {
+    __u32 flags; /* NODE_* */
+};
+
+enum {
+    NODE_SELF = 1 << 0,
+    NODE_GATEWAY = 1 << 1, /* some group has it: answers through the tunnel come from such nodes */
+};
+
+_Static_assert(sizeof(struct node_entry) == 4, "layout of nodes");
+
+/* settings: one element, key 0; what the planner learns while the datapath runs. */
+struct settings {
+    struct ip_addr node_v4; /* this node's own tunnel addresses; none: it has none */
+    struct ip_addr node_v6;
+    __u32 flags; /* SETTINGS_* */
+    __u32 reserved;
+};
+
+enum {
+    /* Routes of PROFILE_POD_RANGES hold every pod's address; else any forwarded source may be a
+     * pod's. */
+    SETTINGS_POD_RANGES_KNOWN = 1 << 0,
+};
+
+_Static_assert(sizeof(struct settings) == 40, "layout of settings");
+
+/*
+ * nat_forward: a flow as the pod sees it -> its mapping; nat_reverse: a flow as the gateway's
+ * egress IP sees it -> the pod. `local` is the pod or the egress IP. ICMP echo: the identifier is
+ * the local port, the remote port is 0. Each direction writes to its own entry only; the loader's
+ * collector reads both and decides by the younger one.
+ */
+struct nat_key {
+    struct ip_addr local;
+    struct ip_addr remote;
+    __be16 local_port_be;
+    __be16 remote_port_be;
+    __u8 protocol; /* IPPROTO_* */
+    __u8 reserved[3];
+};
+
+struct nat_use {
+    __u32 last_seen; /* DATAPATH_TICK_NS units of CLOCK_MONOTONIC (coarse) */
+    __u8 seen;       /* NAT_SEEN_*: TCP flags that went by in this direction */
+    __u8 reserved[3];
+};
+
+enum {
+    NAT_SEEN_SYN = 1 << 0,
+    NAT_SEEN_DATA = 1 << 1, /* anything after the SYN */
+    NAT_SEEN_FIN = 1 << 2,
+    NAT_SEEN_RST = 1 << 3,
+};
+
+struct nat_forward {
+    struct ip_addr egress;
+    __be16 egress_port_be;
+    __u16 reserved;
+    struct nat_use use;
+    __u32 policy; /* as in struct route, when the mapping was made */
+};
+
+struct nat_reverse {
+    struct ip_addr pod;
+    struct ip_addr node; /* where answers go through the tunnel; none: the pod is on this node */
+    __be16 pod_port_be;
+    __u16 reserved;
+    struct nat_use use;
+};
+
+_Static_assert(sizeof(struct nat_key) == 40, "layout of nat_forward and nat_reverse");
+_Static_assert(sizeof(struct nat_forward) == 32, "layout of nat_forward");
+_Static_assert(sizeof(struct nat_reverse) == 44, "layout of nat_reverse");
+
+/* One tick of `last_seen`: 2^28 ns, about 0.27 s; 2^32 ticks are 36 years. */
+#define DATAPATH_TICK_SHIFT 28
+
+/*
+ * flows, least recently used ones are replaced: what a worker has to remember of a flow of its own
+ * pods. The key is that of nat_forward (`local` is the pod).
+ */
+struct flow {
+    struct ip_addr masquerade; /* FLOW_MASQUERADED: the address that the CNI had put in */
+    __be16 masquerade_port_be; /* and its port or ICMP identifier */
+    __u8 flags;                /* FLOW_* */
+    __u8 reserved;
+    __u32 last_seen; /* as in struct nat_use */
+};
+
+enum {
+    FLOW_INBOUND = 1 << 0,     /* opened from outside: answers go directly */
+    FLOW_MASQUERADED = 1 << 1, /* answers get `masquerade` back before the host sees them */
+};
+
+_Static_assert(sizeof(struct flow) == 24, "layout of flows");
+
+/* counters: one element a reason, per CPU. Above DROP_LIMIT there are counts that are no drops. */
+struct counter {
+    __u64 packets;
+    __u64 bytes;
+};
+
+enum drop_reason {
+    DROP_NO_GATEWAY = 0,   /* a policy selects the packet, no gateway matches */
+    DROP_UNKNOWN_ENDPOINT, /* forwarded from a pod that is not known yet */
+    DROP_NO_EGRESS_IP,     /* this gateway does not hold the policy's egress IP */
+    DROP_UNKNOWN_NODE,     /* tunnel packet from an address that is no node's */
+    DROP_WRONG_NODE,       /* tunnel packet from a node that does not host its inner source */
+    DROP_NOT_GATEWAY,      /* tunnel packet that this node is not the gateway for */
+    DROP_NO_PORT,          /* no free port at the egress IP towards this destination */
+    DROP_NAT_FULL,         /* the table of mappings is full (limits.nat) */
+    DROP_PROTOCOL,         /* a protocol or packet that cannot be translated */
+    DROP_FRAGMENT,         /* a fragment: its ports are not in it */
+    DROP_MALFORMED,        /* headers that contradict each other or the packet's length */
+    DROP_TOO_BIG,          /* does not fit the tunnel */
+    DROP_HOP_LIMIT,        /* hop limit used up */
+    DROP_NO_ROUTE,         /* no route to the gateway, or from the gateway to the destination */
+    DROP_NO_TABLE,         /* group or slot missing from the tables */
+    DROP_INTERNAL,         /* the kernel refused a change of the packet */
+    DROP_LIMIT,
+    COUNT_ENCAPSULATED = DROP_LIMIT, /* worker: sent into the tunnel */
+    COUNT_DECAPSULATED,              /* worker: answers taken from the tunnel */
+    COUNT_TRANSLATED_OUT,            /* gateway: sent with the egress IP */
+    COUNT_TRANSLATED_IN,             /* gateway: answers turned back */
+    COUNTERS,
+};
+
+/* Set before the programs are loaded and constant from then on (.rodata). */
+struct datapath_config {
+    __be16 tunnel_port_be;
+    __u16 ephemeral_first; /* the host's own ephemeral ports, never used for a mapping */
+    __u16 ephemeral_last;
+    __u16 reserved;
+    __u32 tunnel_vni;
+    __u32 mark;                   /* DATAPATH_MARK, unless a test wants another */
+    __u32 unknown_endpoints_drop; /* 1: drop, 0: pass */
+    __u32 conntrack;              /* 1: the kernel's types let us read a packet's conntrack entry */
+};
+
+_Static_assert(sizeof(struct datapath_config) == 24, "layout of the configuration");
+
+/* skb->mark of packets that the programs themselves sent: they pass our egress program unseen. A
+ * mark never crosses from a pod's network namespace, so a pod cannot set it. */
+#define DATAPATH_MARK 0x65670001
+
+/* Bytes that the tunnel adds: outer IP, UDP, VXLAN, inner Ethernet. */
+#define TUNNEL_OVERHEAD_V4 50
+#define TUNNEL_OVERHEAD_V6 70
+
+#endif
