@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * measure stream|packets|connections|latency ADDRESS PORT [-d MILLISECONDS] [-c COUNT] [-P THREADS]
+ *
+ * What the benchmark measures against the lab's server, one line each:
+ *   stream       bytes per second that one TCP connection delivers
+ *   packets      datagrams per second, of 64-byte frames, that arrive at the server
+ *   connections  connections per second, each with a question and its answer
+ *   latency      p50 and p99 of COUNT requests of 64 bytes on an open connection, microseconds
+ */
+#include <netinet/tcp.h>
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "tests/tools/tool.h"
+
+enum { FRAME_PAYLOAD = 64 - 14 - 20 - 8, BATCH = 64, THREADS = 64 };
+
+static struct tool_address server;
+static uint64_t duration_ns = 1000000000;
+static unsigned long count = 10000, threads = 1;
+static atomic_ulong total;
+
+static int connection_open(const char *request)
+{
+    int on = 1, fd = tool_socket(SOCK_STREAM, NULL, server.any.sa_family, 5000);
+
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+    if (connect(fd, &server.any, server.length) || !tool_write(fd, request, strlen(request)))
+        tool_fail("connect: %s", strerror(errno));
+    return fd;
+}
+
+/* The number that the server answers with. */
+static unsigned long long number_read(int fd)
+{
+    char line[TOOL_LINE];
+
+    if (!tool_read_line(fd, line, sizeof(line)))
+        tool_fail("no answer: %s", strerror(errno));
+    close(fd);
+    return strtoull(line, NULL, 10);
+}
+
+static void stream_measure(void)
+{
+    static uint8_t data[4 * TOOL_CHUNK];
+    int fd = connection_open(TOOL_SINK);
+    uint64_t start_ns = tool_now_ns();
+    unsigned long long bytes;
+
+    while (tool_now_ns() - start_ns < duration_ns)
+        if (!tool_write(fd, data, sizeof(data)))
+            tool_fail("send: %s", strerror(errno));
+    shutdown(fd, SHUT_WR);
+    bytes = number_read(fd);
+    printf("%.0f\n", (double)bytes * 1e9 / (double)(tool_now_ns() - start_ns));
+}
+
+static void *packets_send(void *unused)
+{
+    static const uint8_t data[FRAME_PAYLOAD] = {TOOL_UDP_BLAST};
+    int fd = tool_socket(SOCK_DGRAM, NULL, server.any.sa_family, 1000);
+    struct iovec part = {(void *)data, sizeof(data)};
+    struct mmsghdr messages[BATCH] = {0};
+    uint64_t start_ns = tool_now_ns();
+
+    if (connect(fd, &server.any, server.length))
+        tool_fail("connect: %s", strerror(errno));
+    for (int i = 0; i < BATCH; i++)
+        messages[i].msg_hdr = (struct msghdr){.msg_iov = &part, .msg_iovlen = 1};
+    while (tool_now_ns() - start_ns < duration_ns)
+        (void)!sendmmsg(fd, messages, BATCH, 0);
+    close(fd);
+    return unused;
+}
+
+static void *connections_make(void *unused)
+{
+    uint64_t start_ns = tool_now_ns();
+    char line[TOOL_LINE];
+
+    while (tool_now_ns() - start_ns < duration_ns) {
+        int fd = connection_open(TOOL_WHO);
+
+        if (!tool_read_line(fd, line, sizeof(line)))
+            tool_fail("no answer: %s", strerror(errno));
+        close(fd);
+        atomic_fetch_add(&total, 1);
+    }
+    return unused;
+}
+
+static void threads_run(void *(*run)(void *))
+{
+    pthread_t started[THREADS];
+
+    for (unsigned long i = 0; i < threads; i++)
+        if (pthread_create(&started[i], NULL, run, NULL))
+            tool_fail("pthread_create: %s", strerror(errno));
+    for (unsigned long i = 0; i < threads; i++)
+        pthread_join(started[i], NULL);
+}
+
+static void packets_measure(void)
+{
+    uint64_t start_ns;
+
+    number_read(connection_open(TOOL_COUNT));
+    start_ns = tool_now_ns();
+    threads_run(packets_send);
+    printf("%.0f\n", (double)number_read(connection_open(TOOL_COUNT)) * 1e9 /
+                         (double)(tool_now_ns() - start_ns));
+}
+
+static void connections_measure(void)
+{
+    uint64_t start_ns = tool_now_ns();
+
+    threads_run(connections_make);
+    printf("%.0f\n", (double)atomic_load(&total) * 1e9 / (double)(tool_now_ns() - start_ns));
+}
+
+static int number_compare(const void *a, const void *b)
+{
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+    return x < y ? -1 : x > y;
+}
+
+static void latency_measure(void)
+{
+    uint64_t *times_ns = calloc(count, sizeof(*times_ns));
+    int fd = connection_open(TOOL_ECHO);
+    char record[TOOL_RECORD] = {0};
+
+    if (!times_ns)
+        tool_fail("out of memory");
+    for (unsigned long i = 0; i < count; i++) {
+        uint64_t start_ns = tool_now_ns();
+
+        if (!tool_write(fd, record, sizeof(record)) ||
+            recv(fd, record, sizeof(record), MSG_WAITALL) != sizeof(record))
+            tool_fail("no answer: %s", strerror(errno));
+        times_ns[i] = tool_now_ns() - start_ns;
+    }
+    qsort(times_ns, count, sizeof(*times_ns), number_compare);
+    printf("%.1f %.1f\n", (double)times_ns[count / 2] / 1e3,
+           (double)times_ns[count * 99 / 100] / 1e3);
+    free(times_ns);
+}
+
+int main(int argc, char **argv)
+{
+    static const struct {
+        const char *name;
+        void (*measure)(void);
+    } kinds[] = {{"stream", stream_measure},
+                 {"packets", packets_measure},
+                 {"connections", connections_measure},
+                 {"latency", latency_measure}};
+    int option;
+
+    while ((option = getopt(argc, argv, "d:c:P:")) != -1) {
+        if (option == 'd')
+            duration_ns = tool_number(optarg, 1, 60000) * 1000000;
+        else if (option == 'c')
+            count = tool_number(optarg, 1, 10000000);
+        else if (option == 'P')
+            threads = tool_number(optarg, 1, THREADS);
+        else
+            return 1;
+    }
+    if (argc - optind != 3)
+        tool_fail("usage: measure stream|packets|connections|latency ADDRESS PORT"
+                  " [-d MILLISECONDS] [-c COUNT] [-P THREADS]");
+    alarm(120);
+    server = tool_address_parse(argv[optind + 1], tool_number(argv[optind + 2], 1, 65535));
+    for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+        if (!strcmp(argv[optind], kinds[i].name)) {
+            kinds[i].measure();
+            return 0;
+        }
+    tool_fail("%s: stream, packets, connections or latency is needed", argv[optind]);
+}
