@@ -49,7 +49,9 @@ void channel_close(struct channel *channel, const char *reason);
 
 /*
  * Accepts one peer at a time on a listening socket: a second one with the right uid replaces the
- * first (its process was restarted), anybody else is closed at once with a warning.
+ * first (its process was restarted), anybody else is closed at once with a warning. The listener
+ * belongs to the server from then on. Freeing a server or a client closes its peer without a
+ * callback; not to be done from inside of a handler or callback.
  */
 struct channel_server;
 int channel_serve(struct event_base *base, int listener, uid_t peer_uid,
@@ -58,7 +60,8 @@ int channel_serve(struct event_base *base, int listener, uid_t peer_uid,
 void channel_server_free(struct channel_server *server);
 
 /* Keeps a connection to `path`: reconnects with growing pauses (20 ms to 1 s); checks that the
- * listening process has `peer_uid`. Says once when it waits and once when it is connected. */
+ * listening process has `peer_uid`, or is root (systemd listens for its services). Says once when
+ * it waits and once when it is connected. */
 struct channel_client;
 int channel_connect(struct event_base *base, const char *path, uid_t peer_uid,
                     const struct channel_callbacks *callbacks, void *context,

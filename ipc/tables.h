@@ -15,7 +15,8 @@
 #include "common/macros.h"
 
 /* The order in which entries may be added so that no packet meets a reference to something that is
- * missing; removals go the other way. ROUTES has two places in it: see tables_order(). */
+ * missing; removals go the other way. ROUTES has several places in it: see
+ * table_entry_step(). */
 enum table {
     TABLE_SETTINGS,
     TABLE_NODES,
