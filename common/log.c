@@ -31,9 +31,31 @@ static enum log_level log_threshold = LEVEL_INFO;
 static void (*log_sink)(enum log_level level, const char *line, void *context);
 static void *log_sink_context;
 
+/* Whether stderr is the stream that $JOURNAL_STREAM names: a child whose stderr was redirected
+ * inherits the variable all the same. */
+static bool log_is_journal(void)
+{
+    static enum { UNKNOWN, NO, YES } journal;
+    const char *stream;
+    struct stat status;
+    char expected[64];
+
+    if (journal == UNKNOWN) {
+        journal = NO;
+        stream = getenv("JOURNAL_STREAM");
+        if (stream && fstat(STDERR_FILENO, &status) == 0) {
+            snprintf(expected, sizeof(expected), "%ju:%ju", (uintmax_t)status.st_dev,
+                     (uintmax_t)status.st_ino);
+            journal = strcmp(stream, expected) == 0 ? YES : NO;
+        }
+    }
+    return journal == YES;
+}
+
 void log_set_level(enum log_level level)
 {
     log_threshold = level;
+    (void)log_is_journal(); /* while the process may still look */
 }
 
 void log_set_sink(void (*sink)(enum log_level level, const char *line, void *context),
@@ -134,27 +156,6 @@ static void log_append_field(struct log_line *line, const struct log_field *fiel
         log_append_string(line, prefix_format(&field->prefix, buffer));
         break;
     }
-}
-
-/* Whether stderr is the stream that $JOURNAL_STREAM names: a child whose stderr was redirected
- * inherits the variable all the same. */
-static bool log_is_journal(void)
-{
-    static enum { UNKNOWN, NO, YES } journal;
-    const char *stream;
-    struct stat status;
-    char expected[64];
-
-    if (journal == UNKNOWN) {
-        journal = NO;
-        stream = getenv("JOURNAL_STREAM");
-        if (stream && fstat(STDERR_FILENO, &status) == 0) {
-            snprintf(expected, sizeof(expected), "%ju:%ju", (uintmax_t)status.st_dev,
-                     (uintmax_t)status.st_ino);
-            journal = strcmp(stream, expected) == 0 ? YES : NO;
-        }
-    }
-    return journal == YES;
 }
 
 /* The whole line in one call, so that lines of several processes do not mix. */

@@ -68,7 +68,8 @@ static inline struct log_field log_prefix(const char *key, struct ip_prefix valu
     return (struct log_field){.key = key, .type = LOG_FIELD_PREFIX, .prefix = value};
 }
 
-/* Sets the level from which on messages are printed; LEVEL_INFO before. */
+/* Sets the level from which on messages are printed; LEVEL_INFO before. To be called before the
+ * process is sealed: it looks where stderr leads, too. */
 void log_set_level(enum log_level level);
 
 /* Gets each line instead of stderr (tests); NULL: stderr again. */
