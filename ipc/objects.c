@@ -316,10 +316,9 @@ static int label_order(const void *a, const void *b)
     return text_compare(((const struct label *)a)->key, ((const struct label *)b)->key);
 }
 
-int object_check(struct object *object, struct object_error *error)
+void object_sort(struct object *object)
 {
     struct labels none = {0}, *labels = &none;
-    const char *reason;
 
     if (object->kind == KIND_POD)
         labels = &object->pod.labels;
@@ -329,5 +328,12 @@ int object_check(struct object *object, struct object_error *error)
         labels = &object->node.labels;
     if (labels->count > 1)
         qsort(labels->items, labels->count, sizeof(*labels->items), label_order);
+}
+
+int object_check(struct object *object, struct object_error *error)
+{
+    const char *reason;
+
+    object_sort(object);
     return object_verify(object, error, &reason);
 }

@@ -36,6 +36,9 @@ int object_check_prefixes(struct object_checking *checking, const char *name,
 
 int object_check_policy(struct object_checking *checking, const struct policy *policy) _must_check_;
 
+/* Puts the labels in order. */
+void object_sort(struct object *object);
+
 /*
  * object_check() for an object that may not be changed: labels must be sorted already. `error` may
  * be NULL; `reason` gets a constant text.
