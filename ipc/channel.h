@@ -6,6 +6,12 @@
  * A connected peer on a SOCK_SEQPACKET socket. Nothing is queued: a send that finds the socket full
  * gives -EAGAIN and `writable` is called when there is room, so that whoever sends keeps what is
  * left to say in its own terms (a cursor, a set of changed keys) and memory stays bounded.
+ *
+ * System calls once the loop runs, beside those of the loop itself (epoll_ctl, epoll_wait):
+ *   both    recvmsg, sendmsg, close, getsockopt(SO_PEERCRED)
+ *   server  accept4
+ *   client  socket(AF_UNIX, SOCK_SEQPACKET), connect
+ * channel_listen() and channel_serve() make others and are called before a process is sealed.
  */
 
 #include <event2/event.h>
