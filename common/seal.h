@@ -16,12 +16,13 @@
  * it was taken; a failure is logged with what to do, and the daemon must end.
  */
 
-/* Up to two rules on arguments of a system call, both of which must hold. */
+/* Up to two rules on arguments of a system call, both of which must hold. The kernel compares all
+ * 64 bits: for an int use ARGUMENT_MASKED, as its upper half may hold anything. */
 struct seccomp_argument {
     bool used;
     unsigned index; /* 0-5 */
     enum { ARGUMENT_EQUAL, ARGUMENT_MASKED, ARGUMENT_AT_MOST } test;
-    uint64_t mask; /* with ARGUMENT_MASKED */
+    uint64_t mask; /* with ARGUMENT_MASKED: (argument & mask) == value */
     uint64_t value;
 };
 
@@ -35,7 +36,7 @@ struct seccomp_rule {
 struct seal_limits {
     uint64_t open_files;
     uint64_t address_space; /* bytes; 0: not limited */
-    bool no_file_writes;    /* RLIMIT_FSIZE 0 */
+    bool no_file_writes;    /* RLIMIT_FSIZE 0, unless stderr is a file: the log has to go on */
     bool no_processes;      /* RLIMIT_NPROC 0: the process cannot fork */
 };
 
@@ -45,7 +46,7 @@ struct seal {
     size_t keep_count;
     struct seal_limits limits;
     const struct seccomp_rule *rules; /* beside those that every daemon has */
-    size_t rule_count;
+    size_t rule_count;                /* what every daemon has: see seal_filter.c */
 };
 
 /* The uid and gid of a user given by name or number (a number stands for uid and gid alike).
