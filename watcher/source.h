@@ -21,6 +21,8 @@ struct source_sink {
     /* An object was added or changed. It has passed object_check(). */
     void (*object)(void *context, const struct object *object);
     void (*remove)(void *context, const struct object_identity *identity);
+    /* The list names this object, but its new version is invalid: what is known of it stays. */
+    void (*keep)(void *context, const struct object_identity *identity);
     void (*list_end)(void *context, enum object_kind kind);
 };
 
@@ -38,6 +40,8 @@ struct source_operations {
 };
 
 extern const struct source_operations source_manifests;
+/* The API server. */
+extern const struct source_operations source_kubernetes;
 /* This node's own links, addresses and default routes (KIND_LINK), by rtnetlink. */
 extern const struct source_operations source_links;
 

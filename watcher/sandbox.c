@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "watcher/sandbox.h"
+
+#include <fcntl.h>
+#include <seccomp.h>
+#include <sys/socket.h>
+
+#include "common/macros.h"
+
+#define CALL(name)                                                                                 \
+    {                                                                                              \
+        .call = SCMP_SYS(name)                                                                     \
+    }
+
+/* An int argument of a system call: the kernel ignores its upper half. */
+#define INT_EQUAL(position, number)                                                                \
+    {                                                                                              \
+        .used = true, .index = (position), .test = ARGUMENT_MASKED, .mask = 0xffffffff,            \
+        .value = (number)                                                                          \
+    }
+
+/* Flags that write, create or truncate; O_TMPFILE without the bit that it shares with
+ * O_DIRECTORY. */
+#define WRITING_FLAGS (O_ACCMODE | O_CREAT | O_TRUNC | O_APPEND | (O_TMPFILE & ~O_DIRECTORY))
+
+const struct seccomp_rule watcher_rules[] = {
+    /* manifests */
+    {.call = SCMP_SYS(openat),
+     .arguments = {{.used = true,
+                    .index = 2,
+                    .test = ARGUMENT_MASKED,
+                    .mask = WRITING_FLAGS,
+                    .value = O_RDONLY}}},
+    CALL(fstat),
+    CALL(newfstatat),
+    CALL(fstatat64),
+    CALL(getdents64),
+    CALL(lseek),
+    CALL(inotify_add_watch),
+    CALL(inotify_rm_watch),
+    {.call = SCMP_SYS(fcntl), .arguments = {INT_EQUAL(1, F_GETFL)}}, /* of a directory */
+    {.call = SCMP_SYS(fcntl), .arguments = {INT_EQUAL(1, F_SETFD)}},
+    /* the planner; the netlink socket is open already */
+    {.call = SCMP_SYS(socket), .arguments = {INT_EQUAL(0, AF_UNIX)}},
+    CALL(connect),
+    {.call = SCMP_SYS(getsockopt),
+     .arguments = {INT_EQUAL(1, SOL_SOCKET), INT_EQUAL(2, SO_PEERCRED)}},
+    {.call = SCMP_SYS(getsockopt), .arguments = {INT_EQUAL(1, SOL_SOCKET), INT_EQUAL(2, SO_ERROR)}},
+};
+
+const size_t watcher_rule_count = ARRAY_SIZE(watcher_rules);
