@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#ifndef EGRESSGW_BPF_FORWARD_H
+#define EGRESSGW_BPF_FORWARD_H
+
+/*
+ * Sending a packet that we changed: where the kernel's routing would send it, and out there. The
+ * look-up is that of a packet which the node itself sends (input interface lo), so that it obeys
+ * all routing rules and may leave by any interface.
+ */
+
+#include "count.h"
+#include "masquerade.h"
+#include "packet.h"
+
+#define LOOPBACK_IFINDEX 1 /* in every network namespace */
+#define MTU_UNLIMITED    65535
+
+enum hop_state {
+    HOP_RESOLVED,  /* both link-layer addresses are known */
+    HOP_NEIGHBOUR, /* the kernel has to resolve the neighbour */
+    HOP_DEVICE,    /* no look-up possible (no forwarding on lo): let the kernel route it */
+};
+
+struct hop {
+    struct bpf_fib_lookup fib; /* smac and dmac where it is resolved, else the next hop */
+    enum hop_state state;
+    __u32 ifindex;
+    __u32 mtu; /* 0: not known */
+};
+
+/* What decides about the way of a packet. */
+struct hop_query {
+    __be32 source_be;
+    __be32 destination_be;
+    __be16 source_port_be;
+    __be16 destination_port_be;
+    __u8 protocol;
+    __u8 traffic_class;
+    __u32 length;  /* of the longest IP packet to be sent, in bytes */
+    __u32 ifindex; /* where it leaves if the look-up is not possible */
+};
+
+static __always_inline long hop_ask(struct __sk_buff *skb, const struct hop_query *query,
+                                    __u32 length, struct bpf_fib_lookup *fib)
+{
+    __builtin_memset(fib, 0, sizeof(*fib));
+    fib->family = AF_INET;
+    fib->l4_protocol = query->protocol;
+    fib->sport = query->source_port_be;
+    fib->dport = query->destination_port_be;
+    fib->tot_len = length < MTU_UNLIMITED ? length : MTU_UNLIMITED;
+    fib->ifindex = LOOPBACK_IFINDEX;
+    fib->tos = query->traffic_class;
+    fib->ipv4_src = query->source_be;
+    fib->ipv4_dst = query->destination_be;
+    return bpf_fib_lookup(skb, fib, sizeof(*fib), 0);
+}
+
+static __always_inline int hop_use_device(struct __sk_buff *skb, const struct hop_query *query,
+                                          struct hop *hop)
+{
+    __u32 mtu = query->length; /* in: what has to fit */
+
+    hop->state = HOP_DEVICE;
+    hop->ifindex = query->ifindex;
+    switch (bpf_check_mtu(skb, query->ifindex, &mtu, 0, 0)) {
+    case BPF_MTU_CHK_RET_SUCCESS:
+        hop->mtu = mtu;
+        return 0;
+    case BPF_MTU_CHK_RET_FRAG_NEEDED:
+        return REASON(DROP_TOO_BIG);
+    }
+    return REASON(DROP_NO_ROUTE);
+}
+
+/* Finds the way. Returns 0 or REASON(why). */
+static __always_inline int hop_lookup(struct __sk_buff *skb, const struct hop_query *query,
+                                      struct hop *hop)
+{
+    long result = hop_ask(skb, query, query->length, &hop->fib);
+
+    if (result < 0 || result == BPF_FIB_LKUP_RET_FWD_DISABLED)
+        return hop_use_device(skb, query, hop);
+    hop->ifindex = hop->fib.ifindex;
+    hop->mtu = 0;
+    switch (result) {
+    case BPF_FIB_LKUP_RET_SUCCESS:
+        hop->state = HOP_RESOLVED;
+        hop->mtu = hop->fib.mtu_result;
+        return 0;
+    case BPF_FIB_LKUP_RET_NO_NEIGH:
+        hop->state = HOP_NEIGHBOUR;
+        return 0;
+    case BPF_FIB_LKUP_RET_FRAG_NEEDED:
+        return REASON(DROP_TOO_BIG);
+    }
+    return REASON(DROP_NO_ROUTE);
+}
+
+/*
+ * The MTU of the way. An answer without a resolved neighbour does not carry it, but one to a packet
+ * that can fit no device does.
+ */
+static __always_inline __u32 hop_mtu(struct __sk_buff *skb, const struct hop_query *query,
+                                     const struct hop *hop)
+{
+    struct bpf_fib_lookup fib;
+
+    if (hop->mtu)
+        return hop->mtu;
+    if (hop_ask(skb, query, MTU_UNLIMITED, &fib) == BPF_FIB_LKUP_RET_FRAG_NEEDED)
+        return fib.mtu_result;
+    return MTU_UNLIMITED;
+}
+
+/* Fills both addresses of the Ethernet header that the frame leaves with. */
+static __always_inline void hop_set_addresses(const struct hop *hop, __u8 *destination,
+                                              __u8 *source)
+{
+    __builtin_memcpy(destination, hop->fib.dmac, ETH_ALEN);
+    __builtin_memcpy(source, hop->fib.smac, ETH_ALEN);
+}
+
+/*
+ * Sends a frame whose Ethernet addresses are already those of the hop where it is resolved. Where
+ * it leaves by the interface whose egress we are at, it simply goes on: no second way through the
+ * queueing discipline. Returns the verdict.
+ */
+static __always_inline int hop_send(struct __sk_buff *skb, const struct packet *packet,
+                                    const struct hop *hop)
+{
+    struct bpf_redir_neigh next = {.nh_family = hop->fib.family};
+
+    skb->mark = config.mark;
+    if (hop->state == HOP_DEVICE)
+        return bpf_redirect_neigh(hop->ifindex, NULL, 0, 0);
+    if (hop->state == HOP_RESOLVED) {
+        if (packet->at_egress && hop->ifindex == skb->ifindex)
+            return VERDICT_PASS;
+        return bpf_redirect(hop->ifindex, 0);
+    }
+    __builtin_memcpy(next.ipv6_nh, hop->fib.ipv6_dst, sizeof(next.ipv6_nh));
+    return bpf_redirect_neigh(hop->ifindex, &next, sizeof(next), 0);
+}
+
+#endif

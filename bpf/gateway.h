@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#ifndef EGRESSGW_BPF_GATEWAY_H
+#define EGRESSGW_BPF_GATEWAY_H
+
+/* This node as a gateway: out with the egress IP, and answers back to the pod. */
+
+#include "flow.h"
+#include "nat.h"
+#include "tunnel.h"
+
+static __always_inline void gateway_query(struct __sk_buff *skb, const struct packet *packet,
+                                          const struct nat_forward *mapping,
+                                          struct hop_query *query)
+{
+    query->source_be = mapping->egress.words_be[3];
+    query->destination_be = packet->flow.remote.words_be[3];
+    query->source_port_be = mapping->egress_port_be;
+    query->destination_port_be = packet->flow.remote_port_be;
+    query->protocol = packet->flow.protocol;
+    query->traffic_class = packet->traffic_class;
+    query->length = packet_segment(skb, packet);
+}
+
+/*
+ * Sends a packet, seen from its pod and without tunnel headers, with the mapping's egress IP.
+ * `ifindex` is where it leaves if the kernel's routing cannot be asked. Returns the verdict.
+ */
+__noinline int gateway_send(struct __sk_buff *skb, struct packet *packet,
+                            const struct nat_forward *mapping, __u8 hop_limit, __u32 ifindex)
+{
+    __u8 addresses[2 * ETH_ALEN];
+    struct hop_query query;
+    struct hop hop;
+    int error;
+
+    if (!packet || !mapping)
+        return verdict_drop(skb, REASON(DROP_INTERNAL));
+    gateway_query(skb, packet, mapping, &query);
+    query.ifindex = ifindex;
+    error = hop_lookup(skb, &query, &hop);
+    if (!error)
+        error = packet_rewrite(skb, packet, &mapping->egress, mapping->egress_port_be, hop_limit);
+    if (error)
+        return verdict_drop(skb, error);
+    if (hop.state == HOP_RESOLVED) {
+        hop_set_addresses(&hop, addresses, addresses + ETH_ALEN);
+        if (bpf_skb_store_bytes(skb, 0, addresses, sizeof(addresses), BPF_F_RECOMPUTE_CSUM))
+            return verdict_drop(skb, REASON(DROP_INTERNAL));
+    }
+    count(skb, COUNT_TRANSLATED_OUT);
+    return hop_send(skb, packet, &hop);
+}
+
+/* The gateway entry by which this node serves the packet. Returns 0 or REASON(why). */
+static __always_inline int gateway_decide(const struct packet *packet,
+                                          const struct endpoint *endpoint,
+                                          const struct gateway **gateway, __u32 *policy)
+{
+    const struct route *route = route_lookup(endpoint->profile, &packet->flow.remote);
+    int error;
+
+    if (!route_redirects(route) || cluster_contains(&packet->flow.remote))
+        return REASON(DROP_NOT_GATEWAY);
+    *policy = route->policy;
+    error = gateway_lookup(route, endpoint, gateway);
+    if (error)
+        return error;
+    return (*gateway)->flags & GATEWAY_LOCAL ? 0 : REASON(DROP_NOT_GATEWAY);
+}
+
+/* Finds or makes the mapping. `node` is where the pod is, none: here. Returns 0 or REASON(why). */
+static __always_inline int gateway_map(const struct packet *packet, const struct gateway *gateway,
+                                       __u32 policy, const struct ip_addr *node,
+                                       struct nat_forward *mapping)
+{
+    struct nat_target target = {
+        .egress = gateway->egress,
+        .node = *node,
+        .policy = policy,
+        .now = clock_ticks(),
+    };
+
+    if (!ip_addr_is_v4(&target.egress))
+        return REASON(DROP_NO_EGRESS_IP);
+    return nat_find(packet, &target, mapping) ? 0 : nat_open(packet, &target, mapping);
+}
+
+/* A packet from the tunnel, read but not yet stripped; `node` sent it. Returns the verdict. */
+static __always_inline int gateway_receive(struct __sk_buff *skb, struct packet *packet,
+                                           const struct endpoint *endpoint,
+                                           const struct ip_addr *node, __u8 outer_traffic_class)
+{
+    const struct gateway *gateway;
+    struct nat_forward mapping = {};
+    __u32 policy, ifindex = skb->ifindex;
+    int error = nat_accepts(packet);
+
+    if (!error && packet->hop_limit <= 1)
+        error = REASON(DROP_HOP_LIMIT);
+    if (!error && !nat_recent(packet, clock_ticks(), &mapping)) {
+        error = gateway_decide(packet, endpoint, &gateway, &policy);
+        if (!error)
+            error = gateway_map(packet, gateway, policy, node, &mapping);
+        if (!error && gateway->ifindex)
+            ifindex = gateway->ifindex;
+    }
+    if (!error)
+        error = tunnel_strip(skb, packet, outer_traffic_class);
+    if (error)
+        return verdict_drop(skb, error);
+    return gateway_send(skb, packet, &mapping, packet->hop_limit - 1, ifindex);
+}
+
+/* A packet of a pod on this node that this node is the gateway for. Returns the verdict. */
+static __always_inline int gateway_send_local(struct __sk_buff *skb, struct packet *packet,
+                                              const struct gateway *gateway, __u32 policy)
+{
+    __u32 ifindex = gateway->ifindex ? gateway->ifindex : skb->ifindex;
+    struct ip_addr here = {};
+    struct nat_forward mapping = {};
+    int error = nat_accepts(packet);
+
+    if (!error)
+        error = gateway_map(packet, gateway, policy, &here, &mapping);
+    if (error)
+        return verdict_drop(skb, error);
+    return gateway_send(skb, packet, &mapping, packet->hop_limit, ifindex);
+}
+
+/* An answer to a pod on this node goes on up the stack as if nothing had been translated. */
+static __always_inline int gateway_deliver_local(struct __sk_buff *skb, struct packet *packet,
+                                                 const struct nat_reverse *reverse)
+{
+    struct ip_addr address;
+    struct nat_key pod;
+    __be16 port_be;
+
+    nat_reverse_key(&packet->flow, &reverse->pod, reverse->pod_port_be, &pod);
+    flow_find_masquerade(&pod, &address, &port_be);
+    if (packet_rewrite(skb, packet, &address, port_be, packet->hop_limit))
+        return verdict_drop(skb, REASON(DROP_INTERNAL));
+    count(skb, COUNT_TRANSLATED_IN);
+    return VERDICT_PASS;
+}
+
+/* A packet from outside, perhaps an answer. Returns the verdict; what is not ours passes. */
+static __always_inline int gateway_answer(struct __sk_buff *skb, struct packet *packet)
+{
+    struct nat_reverse *reverse;
+    struct ip_addr pod;
+    __be16 port_be;
+
+    if (!nat_may_be_answer(packet))
+        return VERDICT_PASS;
+    reverse = bpf_map_lookup_elem(&nat_reverse, &packet->flow);
+    if (!reverse)
+        return VERDICT_PASS;
+    nat_use_note(&reverse->use, packet, clock_ticks());
+    if (ip_addr_is_none(&reverse->node))
+        return gateway_deliver_local(skb, packet, reverse);
+    if (packet->hop_limit <= 1)
+        return verdict_drop(skb, REASON(DROP_HOP_LIMIT));
+    pod = reverse->pod;
+    port_be = reverse->pod_port_be;
+    if (packet_rewrite(skb, packet, &pod, port_be, packet->hop_limit - 1))
+        return verdict_drop(skb, REASON(DROP_INTERNAL));
+    return tunnel_send(skb, packet, &reverse->node, COUNT_TRANSLATED_IN);
+}
+
+#endif

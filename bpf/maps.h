@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#ifndef EGRESSGW_BPF_MAPS_H
+#define EGRESSGW_BPF_MAPS_H
+
+/* Names, keys and values are those of egressgw/layout.h; the loader sets the sizes. */
+
+#include <linux/bpf.h>
+#include <bpf/bpf_helpers.h>
+#include <egressgw/layout.h>
+
+const volatile struct datapath_config config = {
+    .tunnel_port_be = __builtin_bswap16(4789),
+    .ephemeral_first = 32768,
+    .ephemeral_last = 60999,
+    .tunnel_vni = 59790,
+    .mark = DATAPATH_MARK,
+    .unknown_endpoints_drop = 1,
+    .conntrack = 1,
+};
+
+struct {
+    __uint(type, BPF_MAP_TYPE_HASH);
+    __uint(map_flags, BPF_F_NO_PREALLOC);
+    __uint(max_entries, 131072);
+    __type(key, struct ip_addr);
+    __type(value, struct endpoint);
+} endpoints SEC(".maps");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_LPM_TRIE);
+    __uint(map_flags, BPF_F_NO_PREALLOC);
+    __uint(max_entries, 131072);
+    __type(key, struct route_key);
+    __type(value, struct route);
+} routes SEC(".maps");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_HASH);
+    __uint(map_flags, BPF_F_NO_PREALLOC);
+    __uint(max_entries, 131072);
+    __type(key, struct gateway_key);
+    __type(value, struct gateway);
+} gateways SEC(".maps");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_HASH);
+    __uint(map_flags, BPF_F_NO_PREALLOC);
+    __uint(max_entries, 16384);
+    __type(key, struct ip_addr);
+    __type(value, struct node_entry);
+} nodes SEC(".maps");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(max_entries, 1);
+    __type(key, __u32);
+    __type(value, struct settings);
+} settings SEC(".maps");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_HASH);
+    __uint(map_flags, BPF_F_NO_PREALLOC);
+    __uint(max_entries, 524288);
+    __type(key, struct nat_key);
+    __type(value, struct nat_forward);
+} nat_forward SEC(".maps");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_HASH);
+    __uint(map_flags, BPF_F_NO_PREALLOC);
+    __uint(max_entries, 524288);
+    __type(key, struct nat_key);
+    __type(value, struct nat_reverse);
+} nat_reverse SEC(".maps");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_LRU_HASH);
+    __uint(max_entries, 131072);
+    __type(key, struct nat_key);
+    __type(value, struct flow);
+} flows SEC(".maps");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+    __uint(max_entries, COUNTERS);
+    __type(key, __u32);
+    __type(value, struct counter);
+} counters SEC(".maps");
+
+#endif

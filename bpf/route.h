@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#ifndef EGRESSGW_BPF_ROUTE_H
+#define EGRESSGW_BPF_ROUTE_H
+
+/* The decision: which route a destination has, and which gateway serves it. */
+
+#include "count.h"
+#include "maps.h"
+
+static __always_inline struct endpoint *endpoint_lookup(const struct ip_addr *address)
+{
+    return bpf_map_lookup_elem(&endpoints, address);
+}
+
+static __always_inline struct endpoint *endpoint_lookup_local(const struct ip_addr *address)
+{
+    struct endpoint *endpoint = endpoint_lookup(address);
+
+    return endpoint && endpoint->flags & ENDPOINT_LOCAL ? endpoint : NULL;
+}
+
+static __always_inline struct settings *settings_lookup(void)
+{
+    __u32 zero = 0;
+
+    return bpf_map_lookup_elem(&settings, &zero);
+}
+
+static __always_inline struct route *route_lookup(__u32 profile, const struct ip_addr *address)
+{
+    struct route_key key = {.prefix_length = ROUTE_SCOPE_BITS};
+
+    if (ip_addr_is_v4(address)) {
+        key.prefix_length += 32;
+        key.scope_be = bpf_htonl(profile);
+        __builtin_memcpy(key.address, &address->words_be[3], sizeof(address->words_be[3]));
+    } else {
+        key.prefix_length += 128;
+        key.scope_be = bpf_htonl(profile | ROUTE_SCOPE_IPV6);
+        __builtin_memcpy(key.address, address->bytes, sizeof(address->bytes));
+    }
+    return bpf_map_lookup_elem(&routes, &key);
+}
+
+static __always_inline int cluster_contains(const struct ip_addr *address)
+{
+    return endpoint_lookup(address) || route_lookup(PROFILE_CLUSTER, address);
+}
+
+/* Routes that keep a packet from leaving as if there were no policy. */
+static __always_inline int route_redirects(const struct route *route)
+{
+    return route && (route->action == ROUTE_GATEWAY || route->action == ROUTE_NO_GATEWAY);
+}
+
+/* The gateway for an endpoint by such a route. Returns 0 or REASON(why). */
+static __always_inline int gateway_lookup(const struct route *route,
+                                          const struct endpoint *endpoint,
+                                          const struct gateway **gateway)
+{
+    struct gateway_key key = {.group = route->group};
+    const struct gateway *found;
+
+    if (route->action == ROUTE_NO_GATEWAY)
+        return REASON(DROP_NO_GATEWAY);
+    if (!route->slots)
+        return REASON(DROP_NO_TABLE);
+    key.slot = endpoint->hash % route->slots;
+    found = bpf_map_lookup_elem(&gateways, &key);
+    if (!found)
+        return REASON(DROP_NO_TABLE);
+    *gateway = found;
+    return 0;
+}
+
+#endif
