@@ -126,6 +126,7 @@ static int directory_scan(struct manifest_directory *directory)
     for (int i = 0; i < count; i++) {
         struct manifest_file *file = directory_mark(directory, entries[i]->d_name);
 
+        directory->has_links |= entries[i]->d_type == DT_LNK || entries[i]->d_type == DT_UNKNOWN;
         if (file)
             file->found = true;
         free(entries[i]);
@@ -232,17 +233,20 @@ void manifest_directory_attach(struct manifest_directory *directory)
 }
 
 /* A file that was just created is read when its writer closes it; a link is whole at once. */
-static bool directory_is_link(const struct manifest_directory *directory, const char *name)
+static bool directory_is_link(struct manifest_directory *directory, const char *name)
 {
     struct stat status;
 
     if (fstatat(directory->fd, name, &status, AT_SYMLINK_NOFOLLOW) < 0)
         return false;
+    directory->has_links |= S_ISLNK(status.st_mode);
     return S_ISLNK(status.st_mode) || (S_ISREG(status.st_mode) && status.st_nlink > 1);
 }
 
 void manifest_directory_event(struct manifest_directory *directory, unsigned mask, const char *name)
 {
+    bool link;
+
     if (mask & (IN_DELETE_SELF | IN_MOVE_SELF | IN_IGNORED | IN_UNMOUNT)) {
         manifest_directory_attach(directory);
         return;
@@ -250,13 +254,12 @@ void manifest_directory_event(struct manifest_directory *directory, unsigned mas
     if (!name || directory->fd < 0)
         return;
     if (!manifest_name_matches(name)) {
-        /* Files may be links through this one ("..data" of a mounted ConfigMap). */
-        if (mask & (IN_MOVED_TO | IN_DELETE | IN_MOVED_FROM) ||
-            (mask & IN_CREATE && directory_is_link(directory, name)))
-            directory->rescan = true;
+        /* Manifests may be links through this one ("..data" of a mounted ConfigMap). */
+        directory->rescan |= directory->has_links && !(mask & IN_CLOSE_WRITE);
         return;
     }
-    if (!(mask & IN_CREATE) || directory_is_link(directory, name))
+    link = mask & (IN_CREATE | IN_MOVED_TO) && directory_is_link(directory, name);
+    if (!(mask & IN_CREATE) || link)
         directory_mark(directory, name);
 }
 

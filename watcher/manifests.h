@@ -74,6 +74,7 @@ struct manifest_directory {
     bool missing;     /* said so */
     bool overfull;    /* said so */
     bool rescan;
+    bool has_links;               /* some manifest was a symbolic link: others lead to it */
     struct manifest_file **files; /* sorted by name */
     size_t file_count;
 };

@@ -18,6 +18,8 @@ struct yaml_level {
 struct yaml_builder {
     struct document_list *list;
     struct document_error *error;
+    const char *data;
+    size_t length;
     struct yaml_level levels[DOCUMENT_DEPTH];
     size_t depth;
     json_t *root; /* of the document that is being read */
@@ -162,13 +164,25 @@ static int builder_take(struct yaml_builder *builder, const yaml_event_t *event)
     }
 }
 
-static int parser_refused(const yaml_parser_t *parser, struct document_error *error)
+/* The reader runs ahead of the parser and tells its place in bytes only. */
+static size_t builder_line_at(const struct yaml_builder *builder, size_t offset)
 {
+    size_t line = 1;
+
+    for (size_t i = 0; i < offset && i < builder->length; i++)
+        line += builder->data[i] == '\n';
+    return line;
+}
+
+static int parser_refused(const struct yaml_builder *builder, const yaml_parser_t *parser)
+{
+    struct document_error *error = builder->error;
+
     if (parser->error == YAML_MEMORY_ERROR)
         return -ENOMEM;
     error->line = parser->problem_mark.line + 1;
     if (parser->error == YAML_READER_ERROR)
-        error->line = parser->mark.line + 1;
+        error->line = builder_line_at(builder, parser->problem_offset);
     snprintf(error->reason, sizeof(error->reason), "%s%s%s",
              parser->problem ? parser->problem : "does not parse", parser->context ? ", " : "",
              parser->context ? parser->context : "");
@@ -184,7 +198,7 @@ static int builder_run(struct yaml_builder *builder, yaml_parser_t *parser)
         yaml_event_t event;
 
         if (!yaml_parser_parse(parser, &event))
-            return parser_refused(parser, builder->error);
+            return parser_refused(builder, parser);
         error = builder_take(builder, &event);
         end = event.type == YAML_STREAM_END_EVENT;
         yaml_event_delete(&event);
@@ -196,7 +210,7 @@ int yaml_tree_read(const char *data, size_t length, struct document_list *list,
                    struct document_error *error)
 {
     _cleanup_documents_ struct document_list read = {0};
-    struct yaml_builder builder = {.list = &read, .error = error};
+    struct yaml_builder builder = {.list = &read, .error = error, .data = data, .length = length};
     yaml_parser_t parser;
     int result;
 
