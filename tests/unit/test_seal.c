@@ -1,0 +1,572 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "common/seal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <seccomp.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+
+#include <cmocka.h>
+
+#include "common/log.h"
+
+#define INT_RULE(call_, index_, value_)                                                            \
+    {                                                                                              \
+        .call = SCMP_SYS(call_), .arguments = {                                                    \
+            {true, index_, ARGUMENT_MASKED, UINT32_MAX, value_}                                    \
+        }                                                                                          \
+    }
+
+/* A user that needs no account. */
+#define OTHER_USER  "64123"
+#define OTHER_UID   64123
+#define OTHER_LIMIT 32
+
+static char last_log[LOG_LINE_SIZE];
+
+static void keep_log(enum log_level level, const char *line, void *context)
+{
+    (void)level;
+    (void)context;
+    snprintf(last_log, sizeof(last_log), "%s", line);
+}
+
+/* Runs `body` in a child and returns its wait status. */
+static int in_child(int (*body)(void))
+{
+    int status;
+    pid_t child = fork();
+
+    assert_true(child >= 0);
+    if (child == 0)
+        _exit(body());
+    assert_int_equal(waitpid(child, &status, 0), child);
+    return status;
+}
+
+static void assert_exits(int (*body)(void), int expected)
+{
+    int status = in_child(body);
+
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), expected);
+}
+
+static void assert_signalled(int (*body)(void), int expected)
+{
+    int status = in_child(body);
+
+    assert_true(WIFSIGNALED(status));
+    assert_int_equal(WTERMSIG(status), expected);
+}
+
+static const struct seal_limits plain_limits = {.open_files = OTHER_LIMIT};
+
+static int drop_with(const struct seccomp_rule *rules, size_t count)
+{
+    const struct seal seal = {
+        .user = OTHER_USER, .limits = plain_limits, .rules = rules, .rule_count = count};
+
+    return seal_drop_privileges(&seal);
+}
+
+static void resolve_users(void **state)
+{
+    uid_t uid = 7;
+    gid_t gid = 8;
+
+    (void)state;
+    assert_int_equal(seal_resolve_user("no-such-user-here", &uid, &gid), -ENOENT);
+    assert_int_equal(seal_resolve_user("4294967295", &uid, &gid), -ENOENT);
+    assert_int_equal(seal_resolve_user("12x", &uid, &gid), -ENOENT);
+    assert_int_equal(uid, 7);
+    assert_int_equal(gid, 8);
+    assert_int_equal(seal_resolve_user(OTHER_USER, &uid, &gid), 0);
+    assert_int_equal(uid, OTHER_UID);
+    assert_int_equal(gid, OTHER_UID);
+    assert_int_equal(seal_resolve_user("root", &uid, &gid), 0);
+    assert_int_equal(uid, 0);
+}
+
+static void refuse_users(void **state)
+{
+    (void)state;
+    log_set_sink(keep_log, NULL);
+    assert_int_equal(seal_become_user(&(struct seal){.user = "no-such-user-here"}), -ENOENT);
+    assert_non_null(strstr(last_log, "user=no-such-user-here"));
+    assert_int_equal(seal_become_user(&(struct seal){.user = "root"}), -EPERM);
+    assert_int_equal(seal_become_user(&(struct seal){.user = "0"}), -EPERM);
+    assert_non_null(strstr(last_log, "must not run as root"));
+    if (geteuid() != 0) {
+        assert_int_equal(seal_become_user(&(struct seal){.user = OTHER_USER}), -EPERM);
+        assert_non_null(strstr(last_log, "wrong user"));
+    }
+    log_set_sink(NULL, NULL);
+}
+
+static void need_root(void)
+{
+    if (geteuid() != 0)
+        skip();
+}
+
+static int wrong_user(void)
+{
+    log_set_sink(keep_log, NULL);
+    if (setresgid(1, 1, 1) || setresuid(1, 1, 1))
+        return 1;
+    return seal_process(&(struct seal){.user = OTHER_USER, .limits = plain_limits}) == -EPERM ? 0
+                                                                                              : 2;
+}
+
+static void refuse_wrong_user(void **state)
+{
+    (void)state;
+    need_root();
+    assert_exits(wrong_user, 0);
+}
+
+/* A child that has sealed itself and waits, so that what the kernel says of it can be read. */
+struct sealed {
+    pid_t pid;
+    int go[2];
+    char status[8192];
+    char limits[4096];
+};
+
+static void read_proc(pid_t pid, const char *name, char *data, size_t size)
+{
+    char path[64];
+
+    snprintf(path, sizeof(path), "/proc/%d/%s", pid, name);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    assert_true(fd >= 0);
+    ssize_t length = read(fd, data, size - 1);
+    close(fd);
+    assert_true(length > 0);
+    data[length] = '\0';
+}
+
+static void sealed_start(struct sealed *sealed, const struct seal *seal, uid_t before)
+{
+    int ready[2];
+    char byte = 1;
+
+    assert_int_equal(pipe2(ready, O_CLOEXEC), 0);
+    assert_int_equal(pipe2(sealed->go, O_CLOEXEC), 0);
+    sealed->pid = fork();
+    assert_true(sealed->pid >= 0);
+    if (sealed->pid == 0) {
+        /* not a file, whatever the test's own stderr is */
+        if (dup2(ready[1], STDERR_FILENO) < 0)
+            _exit(1);
+        close(sealed->go[1]);
+        if (before && (setresgid(before, before, before) || setresuid(before, before, before)))
+            _exit(2);
+        if (seal_process(seal))
+            _exit(3);
+        if (write(ready[1], &byte, 1) != 1 || read(sealed->go[0], &byte, 1) != 0)
+            _exit(4);
+        _exit(0);
+    }
+    close(ready[1]);
+    close(sealed->go[0]);
+    assert_int_equal(read(ready[0], &byte, 1), 1);
+    assert_int_equal(byte, 1);
+    close(ready[0]);
+    read_proc(sealed->pid, "status", sealed->status, sizeof(sealed->status));
+    if (geteuid() == 0)
+        read_proc(sealed->pid, "limits", sealed->limits, sizeof(sealed->limits));
+}
+
+static void sealed_end(struct sealed *sealed)
+{
+    int status;
+
+    close(sealed->go[1]);
+    assert_int_equal(waitpid(sealed->pid, &status, 0), sealed->pid);
+    assert_int_equal(status, 0);
+}
+
+static void assert_status(const struct sealed *sealed, const char *line)
+{
+    const char *found = strstr(sealed->status, line);
+
+    if (!found)
+        print_error("not found: %s\nin:\n%s\n", line, sealed->status);
+    assert_non_null(found);
+}
+
+static void assert_limit(const struct sealed *sealed, const char *name, uint64_t value)
+{
+    const char *line = strstr(sealed->limits, name);
+    uint64_t soft, hard;
+
+    assert_non_null(line);
+    assert_int_equal(sscanf(line + strlen(name), "%" SCNu64 " %" SCNu64, &soft, &hard), 2);
+    assert_int_equal(soft, value);
+    assert_int_equal(hard, value);
+}
+
+static void assert_unprivileged(const struct sealed *sealed)
+{
+    assert_status(sealed, "\nUid:\t64123\t64123\t64123\t64123\n");
+    assert_status(sealed, "\nGid:\t64123\t64123\t64123\t64123\n");
+    assert_status(sealed, "\nGroups:\t \n");
+    assert_status(sealed, "\nCapInh:\t0000000000000000\n");
+    assert_status(sealed, "\nCapAmb:\t0000000000000000\n");
+    assert_status(sealed, "\nNoNewPrivs:\t1\n");
+    assert_status(sealed, "\nSeccomp:\t2\n");
+}
+
+static void seal_from_root(void **state)
+{
+    struct sealed sealed;
+    const struct seal seal = {
+        .user = OTHER_USER,
+        .limits = {.open_files = OTHER_LIMIT,
+                   .address_space = 1 << 30,
+                   .no_file_writes = true,
+                   .no_processes = true},
+    };
+
+    (void)state;
+    need_root();
+    sealed_start(&sealed, &seal, 0);
+    assert_unprivileged(&sealed);
+    assert_status(&sealed, "\nCapPrm:\t0000000000000000\n");
+    assert_status(&sealed, "\nCapEff:\t0000000000000000\n");
+    assert_status(&sealed, "\nCapBnd:\t0000000000000000\n");
+    assert_limit(&sealed, "Max core file size", 0);
+    assert_limit(&sealed, "Max open files", OTHER_LIMIT);
+    assert_limit(&sealed, "Max file size", 0);
+    assert_limit(&sealed, "Max processes", 0);
+#ifndef __SANITIZE_ADDRESS__
+    assert_limit(&sealed, "Max address space", 1 << 30);
+#endif
+    sealed_end(&sealed);
+}
+
+static void seal_keeps_capabilities(void **state)
+{
+    static const cap_value_t keep[] = {CAP_NET_ADMIN};
+    const struct seal seal = {
+        .user = OTHER_USER, .keep = keep, .keep_count = 1, .limits = plain_limits};
+    struct sealed sealed;
+
+    (void)state;
+    need_root();
+    sealed_start(&sealed, &seal, 0);
+    assert_unprivileged(&sealed);
+    assert_status(&sealed, "\nCapPrm:\t0000000000001000\n");
+    assert_status(&sealed, "\nCapEff:\t0000000000001000\n");
+    assert_status(&sealed, "\nCapBnd:\t0000000000000000\n");
+    sealed_end(&sealed);
+}
+
+/* As a service manager starts it: the user is right already, no capability is there. */
+static void seal_as_own_user(void **state)
+{
+    const struct seal seal = {.user = OTHER_USER, .limits = plain_limits};
+    struct sealed sealed;
+
+    (void)state;
+    need_root();
+    sealed_start(&sealed, &seal, OTHER_UID);
+    assert_status(&sealed, "\nUid:\t64123\t64123\t64123\t64123\n");
+    assert_status(&sealed, "\nCapPrm:\t0000000000000000\n");
+    assert_status(&sealed, "\nCapEff:\t0000000000000000\n");
+    assert_status(&sealed, "\nNoNewPrivs:\t1\n");
+    assert_status(&sealed, "\nSeccomp:\t2\n");
+    sealed_end(&sealed);
+}
+
+static int keep_what_is_missing(void)
+{
+    static const cap_value_t keep[] = {CAP_NET_ADMIN};
+    const struct seal seal = {
+        .user = OTHER_USER, .keep = keep, .keep_count = 1, .limits = plain_limits};
+
+    log_set_sink(keep_log, NULL);
+    if (geteuid() == 0 && (setresgid(1, 1, 1) || setresuid(1, 1, 1)))
+        return 1;
+    return seal_drop_privileges(&seal) == -EPERM ? 0 : 2;
+}
+
+static void refuse_missing_capability(void **state)
+{
+    (void)state;
+    assert_exits(keep_what_is_missing, 0);
+}
+
+static int become_in_parts(void)
+{
+    static const cap_value_t keep[] = {CAP_NET_ADMIN};
+    const struct seal first = {.user = OTHER_USER, .keep = keep, .keep_count = 1};
+    const struct seal last = {.user = OTHER_USER, .limits = plain_limits};
+    cap_flag_value_t flag = CAP_CLEAR;
+
+    if (seal_become_user(&first))
+        return 1;
+    cap_t now = cap_get_proc();
+    if (cap_get_flag(now, CAP_NET_ADMIN, CAP_EFFECTIVE, &flag) || flag != CAP_SET)
+        return 2;
+    if (cap_get_flag(now, CAP_SYS_ADMIN, CAP_PERMITTED, &flag) || flag != CAP_CLEAR)
+        return 3;
+    cap_free(now);
+    return seal_drop_privileges(&last) ? 4 : 0;
+}
+
+static void seal_in_parts(void **state)
+{
+    (void)state;
+    need_root();
+    assert_exits(become_in_parts, 0);
+}
+
+static int compare_integers(const void *a, const void *b)
+{
+    const int *left = a, *right = b;
+
+    return (*left > *right) - (*left < *right);
+}
+
+/* What any daemon may do without asking: memory of all sizes, sorting, time, log, random bytes. */
+static int ordinary_work(void)
+{
+    enum { COUNT = 100000 };
+    struct timespec now;
+
+    log_set_sink(keep_log, NULL);
+    if (drop_with(NULL, 0))
+        return 1;
+    int *numbers = calloc(COUNT, sizeof(*numbers));
+    for (int i = 0; i < COUNT; i++)
+        numbers[i] = (i * 7919) % COUNT;
+    qsort(numbers, COUNT, sizeof(*numbers), compare_integers);
+    numbers = realloc(numbers, COUNT * 100);
+    if (!numbers || numbers[COUNT - 1] != COUNT - 1)
+        return 2;
+    free(numbers);
+    log_warning("sealed", log_errno(EPERM));
+    if (!strstr(last_log, "Operation not permitted"))
+        return 3;
+    return clock_gettime(CLOCK_MONOTONIC, &now) ? 4 : 0;
+}
+
+static void allow_ordinary_work(void **state)
+{
+    (void)state;
+    assert_exits(ordinary_work, 0);
+}
+
+static int call_socket(void)
+{
+    return drop_with(NULL, 0) ? 1 : socket(AF_INET, SOCK_STREAM, 0) >= 0 ? 2 : 3;
+}
+
+static int call_open(void)
+{
+    return drop_with(NULL, 0) ? 1 : open("/dev/null", O_WRONLY) >= 0 ? 2 : 3;
+}
+
+static int call_exec(void)
+{
+    if (drop_with(NULL, 0))
+        return 1;
+    execl("/bin/true", "true", NULL);
+    return 2;
+}
+
+static int call_mmap_exec(void)
+{
+    if (drop_with(NULL, 0))
+        return 1;
+    return mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == MAP_FAILED
+               ? 2
+               : 3;
+}
+
+static int call_mprotect_exec(void)
+{
+    void *page = mmap(NULL, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    return drop_with(NULL, 0) ? 1 : mprotect(page, 4096, PROT_READ | PROT_EXEC) ? 2 : 3;
+}
+
+static int call_kill_parent(void)
+{
+    pid_t parent = getppid();
+
+    return drop_with(NULL, 0) ? 1 : syscall(SYS_tgkill, parent, parent, SIGABRT) ? 2 : 3;
+}
+
+static int call_raise(void)
+{
+    return drop_with(NULL, 0) ? 1 : raise(SIGUSR1) ? 2 : 3;
+}
+
+static int call_abort(void)
+{
+    if (drop_with(NULL, 0))
+        return 1;
+    abort();
+}
+
+static void kill_at_forbidden_calls(void **state)
+{
+    int (*const bodies[])(void) = {call_socket,        call_open,        call_exec, call_mmap_exec,
+                                   call_mprotect_exec, call_kill_parent, call_raise};
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(bodies); i++)
+        assert_signalled(bodies[i], SIGSYS);
+    assert_signalled(call_abort, SIGABRT);
+}
+
+static const struct seccomp_rule argument_rules[] = {
+    INT_RULE(fcntl, 1, F_GETFD),
+    INT_RULE(fcntl, 1, F_GETFL), /* another row of the same call */
+    {.call = SCMP_SYS(umask), .arguments = {{true, 0, ARGUMENT_AT_MOST, 0, 077}}},
+    {.call = SCMP_SYS(setpriority),
+     .arguments = {{true, 0, ARGUMENT_EQUAL, 0, PRIO_PROCESS}, {true, 1, ARGUMENT_EQUAL, 0, 0}}},
+    {.call = -10001},         /* of another architecture */
+    {.call = SCMP_SYS(read)}, /* allowed for everybody */
+};
+
+static int arguments_allowed(void)
+{
+    if (drop_with(argument_rules, ARRAY_SIZE(argument_rules)))
+        return 1;
+    if (fcntl(0, F_GETFD) < 0 || fcntl(0, F_GETFL) < 0)
+        return 2;
+    umask(077);
+    return umask(022) != 077 || setpriority(PRIO_PROCESS, 0, 19) ? 3 : 0;
+}
+
+static int argument_not_equal(void)
+{
+    return drop_with(argument_rules, ARRAY_SIZE(argument_rules)) ? 1 : fcntl(0, F_DUPFD, 5);
+}
+
+static int argument_too_large(void)
+{
+    return drop_with(argument_rules, ARRAY_SIZE(argument_rules)) ? 1 : (int)umask(0100);
+}
+
+static int argument_second_differs(void)
+{
+    return drop_with(argument_rules, ARRAY_SIZE(argument_rules)) ? 1
+                                                                 : setpriority(PRIO_PROCESS, 1, 19);
+}
+
+static int argument_wrong_index(void)
+{
+    static const struct seccomp_rule rules[] = {
+        {.call = SCMP_SYS(umask), .arguments = {{true, 6, ARGUMENT_EQUAL, 0, 0}}}};
+
+    log_set_sink(keep_log, NULL);
+    return drop_with(rules, 1) == -EINVAL ? 0 : 1;
+}
+
+static void check_arguments(void **state)
+{
+    (void)state;
+    assert_exits(arguments_allowed, 0);
+    assert_signalled(argument_not_equal, SIGSYS);
+    assert_signalled(argument_too_large, SIGSYS);
+    assert_signalled(argument_second_differs, SIGSYS);
+    assert_exits(argument_wrong_index, 0);
+}
+
+/* Writes to a file that was open before; the limit counts, not the filter. */
+static int write_file(bool stderr_is_a_file)
+{
+    char path[] = "/tmp/egressgw-test-seal-XXXXXX";
+    const struct seal seal = {.user = OTHER_USER,
+                              .limits = {.open_files = OTHER_LIMIT, .no_file_writes = true}};
+    int fd = mkstemp(path), ends[2];
+
+    if (fd < 0 || unlink(path) || pipe(ends))
+        return -1;
+    signal(SIGXFSZ, SIG_IGN);
+    if (dup2(stderr_is_a_file ? fd : ends[1], STDERR_FILENO) < 0 || seal_drop_privileges(&seal))
+        return -1;
+    return write(fd, "x", 1) == 1 ? 0 : errno;
+}
+
+static int write_with_pipe(void)
+{
+    return write_file(false) == EFBIG ? 0 : 1;
+}
+
+static int write_with_file(void)
+{
+    return write_file(true) == 0 ? 0 : 1;
+}
+
+static void limit_file_writes(void **state)
+{
+    (void)state;
+    assert_exits(write_with_pipe, 0);
+    assert_exits(write_with_file, 0);
+}
+
+static int fork_with_filter_open(void)
+{
+    static const struct seccomp_rule rules[] = {
+        {.call = SCMP_SYS(clone)}, {.call = SCMP_SYS(clone3)}, {.call = SCMP_SYS(set_robust_list)}};
+    const struct seal seal = {
+        .user = OTHER_USER,
+        .limits = {.open_files = OTHER_LIMIT, .no_processes = true},
+        .rules = rules,
+        .rule_count = ARRAY_SIZE(rules),
+    };
+
+    if (seal_process(&seal))
+        return 1;
+    pid_t child = fork();
+    if (child == 0)
+        _exit(0);
+    return child < 0 && errno == EAGAIN ? 0 : 2;
+}
+
+static void limit_processes(void **state)
+{
+    (void)state;
+    need_root();
+    assert_exits(fork_with_filter_open, 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(resolve_users),
+        cmocka_unit_test(refuse_users),
+        cmocka_unit_test(refuse_wrong_user),
+        cmocka_unit_test(seal_from_root),
+        cmocka_unit_test(seal_keeps_capabilities),
+        cmocka_unit_test(seal_as_own_user),
+        cmocka_unit_test(refuse_missing_capability),
+        cmocka_unit_test(seal_in_parts),
+        cmocka_unit_test(allow_ordinary_work),
+        cmocka_unit_test(kill_at_forbidden_calls),
+        cmocka_unit_test(check_arguments),
+        cmocka_unit_test(limit_file_writes),
+        cmocka_unit_test(limit_processes),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
