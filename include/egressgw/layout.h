@@ -18,7 +18,7 @@
 
 #define LAYOUT_VERSION 1
 
-/* Names of the maps; each is pinned as <paths.bpf>/<name>. */
+/* Names of the maps; each is pinned as <paths.bpf>/maps/<name>. */
 #define MAP_ENDPOINTS   "endpoints"
 #define MAP_ROUTES      "routes"
 #define MAP_GATEWAYS    "gateways"

@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "loader/collector.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <string.h>
+#include <time.h>
+
+/* Seconds. TCP as RFC 5382 asks; UDP above the two minutes of RFC 4787 once it was answered. */
+enum {
+    TCP_ESTABLISHED = 2 * 3600 + 4 * 60,
+    TCP_TRANSITORY = 4 * 60,
+    TCP_ENDED = 10,
+    UDP_ANSWERED = 5 * 60,
+    UDP_UNANSWERED = 30,
+    ICMP_IDLE = 60,
+    CLAIM_IDLE = 10, /* without a forward entry; also the shortest of all */
+};
+
+enum { STEP_BATCHES = 4 };
+
+uint32_t collector_now(void)
+{
+    struct timespec now = {0};
+
+    clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+    return (uint32_t)(((uint64_t)now.tv_sec * 1000000000U + (uint64_t)now.tv_nsec) >>
+                      DATAPATH_TICK_SHIFT);
+}
+
+static uint32_t ticks(unsigned seconds)
+{
+    return (uint32_t)((uint64_t)seconds * 1000000000U >> DATAPATH_TICK_SHIFT);
+}
+
+/* Ticks since then. The datapath's clock may be a tick ahead of what we read before. */
+static uint32_t age(const struct nat_use *use, uint32_t now)
+{
+    uint32_t passed = now - use->last_seen;
+
+    return passed > INT32_MAX ? 0 : passed;
+}
+
+static unsigned tcp_timeout(uint8_t packets, uint8_t answers)
+{
+    uint8_t either = packets | answers, both = packets & answers;
+
+    if ((either & NAT_SEEN_RST) || (both & NAT_SEEN_FIN))
+        return TCP_ENDED;
+    /* The pod has sent more than its SYN, and something came back. */
+    if (!(either & NAT_SEEN_FIN) && (packets & NAT_SEEN_DATA) && answers)
+        return TCP_ESTABLISHED;
+    return TCP_TRANSITORY;
+}
+
+unsigned collector_timeout(uint8_t protocol, const struct nat_use *packets,
+                           const struct nat_use *answers)
+{
+    switch (protocol) {
+    case IPPROTO_TCP:
+        return tcp_timeout(packets->seen, answers ? answers->seen : 0);
+    case IPPROTO_ICMP:
+    case IPPROTO_ICMPV6:
+        return ICMP_IDLE;
+    default:
+        return answers && answers->seen ? UDP_ANSWERED : UDP_UNANSWERED;
+    }
+}
+
+bool collector_is_idle(uint8_t protocol, const struct nat_use *packets,
+                       const struct nat_use *answers, uint32_t now)
+{
+    uint32_t idle = age(packets, now);
+
+    if (answers && age(answers, now) < idle)
+        idle = age(answers, now);
+    return idle >= ticks(collector_timeout(protocol, packets, answers));
+}
+
+static void reverse_key_make(const struct nat_key *flow, const struct nat_forward *mapping,
+                             struct nat_key *key)
+{
+    *key = *flow;
+    key->local = mapping->egress;
+    key->local_port_be = mapping->egress_port_be;
+}
+
+static void forward_key_make(const struct nat_key *key, const struct nat_reverse *claim,
+                             struct nat_key *flow)
+{
+    *flow = *key;
+    flow->local = claim->pod;
+    flow->local_port_be = claim->pod_port_be;
+}
+
+static int map_lookup(struct collector *collector, unsigned map, const struct nat_key *key,
+                      void *value)
+{
+    return collector->backend->lookup(collector->backend, map, key, value);
+}
+
+static int map_remove(struct collector *collector, unsigned map, const struct nat_key *keys,
+                      size_t count)
+{
+    return collector->backend->remove(collector->backend, map, keys, &count);
+}
+
+/* The claim of a flow, where it is this flow's own. */
+static int claim_lookup(struct collector *collector, const struct nat_key *flow,
+                        const struct nat_forward *mapping, struct nat_key *key,
+                        struct nat_reverse *claim)
+{
+    int error;
+
+    reverse_key_make(flow, mapping, key);
+    error = map_lookup(collector, BACKEND_NAT_REVERSE, key, claim);
+    if (error)
+        return error;
+    return ip_addr_equal(&claim->pod, &flow->local) && claim->pod_port_be == flow->local_port_be
+               ? 0
+               : -ENOENT;
+}
+
+/* Whether a claim has a forward entry that uses it. */
+static int claim_is_used(struct collector *collector, const struct nat_key *key,
+                         const struct nat_reverse *claim, bool *used)
+{
+    struct nat_forward mapping;
+    struct nat_key flow, again;
+    int error;
+
+    forward_key_make(key, claim, &flow);
+    error = map_lookup(collector, BACKEND_NAT_FORWARD, &flow, &mapping);
+    if (error && error != -ENOENT)
+        return error;
+    if (!error)
+        reverse_key_make(&flow, &mapping, &again);
+    *used = !error && memcmp(&again, key, sizeof(again)) == 0;
+    return 0;
+}
+
+static int claim_free(struct collector *collector, const struct nat_key *key,
+                      const struct nat_reverse *claim)
+{
+    bool used = false;
+    int error = claim_is_used(collector, key, claim, &used);
+
+    if (error || used)
+        return error;
+    return map_remove(collector, BACKEND_NAT_REVERSE, key, 1);
+}
+
+static int forward_visit(struct collector *collector, const struct nat_key *flow,
+                         const struct nat_forward *seen, uint32_t now)
+{
+    struct nat_forward mapping;
+    struct nat_reverse claim;
+    struct nat_key key;
+    bool claimed;
+    int error;
+
+    if (age(&seen->use, now) < ticks(CLAIM_IDLE))
+        return 0;
+    /* The entry may have been used since it was read. */
+    error = map_lookup(collector, BACKEND_NAT_FORWARD, flow, &mapping);
+    if (error)
+        return error == -ENOENT ? 0 : error;
+    error = claim_lookup(collector, flow, &mapping, &key, &claim);
+    if (error && error != -ENOENT)
+        return error;
+    claimed = !error;
+    if (!collector_is_idle(flow->protocol, &mapping.use, claimed ? &claim.use : NULL, now))
+        return 0;
+    error = map_remove(collector, BACKEND_NAT_FORWARD, flow, 1);
+    if (error)
+        return error;
+    collector->freed++;
+    return claimed ? claim_free(collector, &key, &claim) : 0;
+}
+
+static int reverse_visit(struct collector *collector, const struct nat_key *key,
+                         const struct nat_reverse *seen, uint32_t now)
+{
+    bool used = true;
+    struct nat_reverse claim;
+    int error;
+
+    if (age(&seen->use, now) < ticks(CLAIM_IDLE))
+        return 0;
+    error = claim_is_used(collector, key, seen, &used);
+    if (error || used)
+        return error;
+    error = map_lookup(collector, BACKEND_NAT_REVERSE, key, &claim);
+    if (error)
+        return error == -ENOENT ? 0 : error;
+    if (age(&claim.use, now) < ticks(CLAIM_IDLE))
+        return 0;
+    return claim_free(collector, key, &claim);
+}
+
+static int batch_visit(struct collector *collector, unsigned map, size_t count, uint32_t now)
+{
+    const struct nat_forward *forward = collector->values;
+    const struct nat_reverse *reverse = collector->values;
+    int error = 0;
+
+    for (size_t i = 0; !error && i < count; i++) {
+        if (map == BACKEND_NAT_FORWARD)
+            error = forward_visit(collector, &collector->keys[i], &forward[i], now);
+        else
+            error = reverse_visit(collector, &collector->keys[i], &reverse[i], now);
+    }
+    return error;
+}
+
+int collector_step(struct collector *collector, uint32_t now, bool *ended)
+{
+    bool whole = false;
+
+    for (unsigned batch = 0; batch < STEP_BATCHES && !whole; batch++) {
+        size_t count = BACKEND_BATCH;
+        int error = collector->backend->read(collector->backend, collector->map, &collector->cursor,
+                                             collector->keys, collector->values, &count);
+
+        if (!error)
+            error = batch_visit(collector, collector->map, count, now);
+        if (error) {
+            /* The next step begins a new scan. */
+            collector->cursor = (struct backend_cursor){0};
+            collector->map = BACKEND_NAT_FORWARD;
+            return error;
+        }
+        if (!collector->cursor.ended)
+            continue;
+        collector->cursor = (struct backend_cursor){0};
+        whole = collector->map == BACKEND_NAT_REVERSE;
+        collector->map = whole ? BACKEND_NAT_FORWARD : BACKEND_NAT_REVERSE;
+    }
+    *ended = whole;
+    return 0;
+}
+
+int collector_open(struct collector *collector, struct backend *backend)
+{
+    struct collector opened = {.backend = backend, .map = BACKEND_NAT_FORWARD};
+
+    opened.keys = calloc(BACKEND_BATCH, sizeof(opened.keys[0]));
+    opened.values = calloc(BACKEND_BATCH, sizeof(struct nat_reverse) > sizeof(struct nat_forward)
+                                              ? sizeof(struct nat_reverse)
+                                              : sizeof(struct nat_forward));
+    if (!opened.keys || !opened.values) {
+        collector_close(&opened);
+        return -ENOMEM;
+    }
+    *collector = opened;
+    return 0;
+}
+
+void collector_close(struct collector *collector)
+{
+    free(collector->keys);
+    free(collector->values);
+    collector->keys = NULL;
+    collector->values = NULL;
+}

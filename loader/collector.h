@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef LOADER_COLLECTOR_H
+#define LOADER_COLLECTOR_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "loader/backend.h"
+
+/*
+ * Frees mappings of the gateway's NAT that are idle.
+ *
+ * The forward entry goes first, its claim in nat_reverse after it. A packet of the pod that comes
+ * in between finds no mapping, meets its own claim and takes it over; an answer still finds the
+ * pod. The other way round the pod would go on sending from a port that another pod could claim,
+ * and would get its answers. Before a claim goes, the forward entry is looked up once more, so that
+ * one that was taken over stays.
+ *
+ * A claim whose forward entry is missing or uses another port is left over from a loader or a
+ * packet that was interrupted half way; it goes when it is idle, too.
+ */
+struct collector {
+    struct backend *backend;
+    struct backend_cursor cursor;
+    unsigned map;         /* that is being scanned: BACKEND_NAT_FORWARD, then BACKEND_NAT_REVERSE */
+    uint64_t freed;       /* mappings, since the start */
+    struct nat_key *keys; /* of one batch */
+    void *values;
+};
+
+int collector_open(struct collector *collector, struct backend *backend) _must_check_;
+void collector_close(struct collector *collector);
+
+/* Reads on by a bounded number of entries and frees what is idle at `now` (ticks). *ended: both
+ * maps have been seen to their ends. */
+int collector_step(struct collector *collector, uint32_t now, bool *ended) _must_check_;
+
+/* The clock of the datapath's `last_seen`. */
+uint32_t collector_now(void);
+
+/* Seconds that a mapping may be idle. `answers`: NULL where the claim is missing. */
+unsigned collector_timeout(uint8_t protocol, const struct nat_use *packets,
+                           const struct nat_use *answers);
+
+/* Whether a mapping is to be freed at `now`; the younger of its two uses decides. */
+bool collector_is_idle(uint8_t protocol, const struct nat_use *packets,
+                       const struct nat_use *answers, uint32_t now);
+
+#endif

@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "loader/loader.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "common/hash.h"
+#include "common/log.h"
+#include "common/loop.h"
+#include "common/notify.h"
+#include "common/options.h"
+#include "common/seal.h"
+#include "ipc/channel.h"
+#include "loader/apply.h"
+#include "loader/attach.h"
+#include "loader/collector.h"
+#include "loader/detach.h"
+#include "loader/dump.h"
+#include "loader/object.h"
+#include "loader/object_system.h"
+#include "loader/sandbox.h"
+#include "loader/session.h"
+
+#define SOCKET_NAME "loader.sock"
+
+/* Pauses of the collector: within a scan of many entries, and between scans. */
+static const struct timeval collector_pause = {.tv_usec = 50000};
+static const struct timeval collector_rest = {.tv_sec = 5};
+
+struct loader {
+    struct config config;
+    struct pins pins;
+    struct datapath datapath;
+    struct backend_kernel kernel;
+    struct apply apply;
+    struct collector collector;
+    struct event_base *base;
+    struct session *session;
+    struct event *collect;
+    struct event *helper_event;
+    int listener;
+    int helper; /* socket to the attach helper */
+    bool collector_failed;
+};
+
+static void loader_on_collect(evutil_socket_t fd, short events, void *context)
+{
+    struct loader *loader = context;
+    bool ended = true;
+    int error = collector_step(&loader->collector, collector_now(), &ended);
+
+    (void)fd;
+    (void)events;
+    if (error && !loader->collector_failed)
+        log_error("idle mappings cannot be freed, the table of mappings may fill up",
+                  log_errno(error));
+    loader->collector_failed = error != 0;
+    if (evtimer_add(loader->collect, error || ended ? &collector_rest : &collector_pause) < 0)
+        loop_fail(loader->base, EXIT_FAILED);
+}
+
+/* The helper says nothing after its start: what can be read is its end. */
+static void loader_on_helper(evutil_socket_t fd, short events, void *context)
+{
+    struct loader *loader = context;
+
+    (void)fd;
+    (void)events;
+    log_error("the attach helper has ended, so the loader ends to be started again; the datapath "
+              "stays attached");
+    loop_fail(loader->base, EXIT_FAILED);
+}
+
+static int loader_open_listener(struct loader *loader, uid_t planner)
+{
+    char path[PATH_MAX];
+    int fd = notify_socket(SOCKET_NAME);
+
+    if (fd != -ENOENT)
+        return fd;
+    if ((size_t)snprintf(path, sizeof(path), "%s/" SOCKET_NAME, loader->config.paths.runtime) >=
+        sizeof(path))
+        return -ENAMETOOLONG;
+    return channel_listen(path, planner);
+}
+
+static int loader_open_tables(struct loader *loader)
+{
+    int error;
+
+    memcpy(loader->kernel.fds, loader->datapath.maps, sizeof(loader->kernel.fds));
+    error = backend_kernel_init(&loader->kernel);
+    if (!error)
+        error = apply_open(&loader->apply, &loader->kernel.backend);
+    if (!error)
+        error = collector_open(&loader->collector, &loader->kernel.backend);
+    if (error)
+        log_error("the maps cannot be read", log_errno(error));
+    return error;
+}
+
+static int loader_open_loop(struct loader *loader)
+{
+    uid_t planner;
+    gid_t gid;
+    int error = seal_resolve_user(loader->config.users.planner, &planner, &gid);
+
+    if (error) {
+        log_error("no such user: create it, or set users.planner",
+                  log_string("user", loader->config.users.planner));
+        return error;
+    }
+    loader->listener = loader_open_listener(loader, planner);
+    if (loader->listener < 0)
+        return loader->listener;
+    error = loop_open(&loader->base);
+    if (error)
+        return error;
+    loader->collect = evtimer_new(loader->base, loader_on_collect, loader);
+    if (!loader->collect || evtimer_add(loader->collect, &collector_pause) < 0)
+        return -ENOMEM;
+    return session_open(loader->base, loader->listener, planner, &loader->apply, &loader->session);
+}
+
+/* The programs and links are not ours any more once the helper has them. */
+static int loader_start_helper(struct loader *loader)
+{
+    struct attach *attach = NULL;
+    int error = attach_open(&loader->config, &loader->pins, &loader->datapath, &attach);
+
+    if (!error)
+        error = loader_open_loop(loader);
+    if (!error) {
+        loader->helper = attach_fork(attach, &loader->config);
+        error = loader->helper < 0 ? loader->helper : 0;
+    }
+    attach_close(attach);
+    for (unsigned i = 0; i < DIRECTIONS; i++) {
+        cleanup_close(&loader->datapath.programs[i]);
+        loader->datapath.programs[i] = -1;
+    }
+    return error;
+}
+
+static int loader_open(struct loader *loader)
+{
+    int error = notify_open();
+
+    if (error)
+        log_warning("the service manager cannot be reached", log_errno(error));
+    /* Draws the random key while that is allowed. */
+    (void)hash_bytes("", 0);
+    system_log_libbpf();
+    error = pins_open(&loader->config, &loader->pins);
+    if (!error)
+        error = datapath_load(&loader->config, &loader->pins, &loader->datapath);
+    if (!error)
+        error = loader_open_tables(loader);
+    if (!error)
+        error = loader_start_helper(loader);
+    if (error)
+        return error;
+    loader->helper_event =
+        event_new(loader->base, loader->helper, EV_READ, loader_on_helper, loader);
+    return loader->helper_event && event_add(loader->helper_event, NULL) == 0 ? 0 : -ENOMEM;
+}
+
+static void loader_close(struct loader *loader)
+{
+    session_close(loader->session);
+    if (loader->collect)
+        event_free(loader->collect);
+    if (loader->helper_event)
+        event_free(loader->helper_event);
+    loop_close(loader->base);
+    cleanup_close(&loader->listener);
+    cleanup_close(&loader->helper);
+    collector_close(&loader->collector);
+    apply_close(&loader->apply);
+    datapath_close(&loader->datapath);
+    pins_close(&loader->pins);
+}
+
+static int loader_run(struct loader *loader)
+{
+    int status = EXIT_FAILED;
+    int error = loader_open(loader);
+
+    if (!error)
+        error = sandbox_seal_loader(loader->config.users.loader);
+    if (!error) {
+        notify_send("READY=1");
+        log_info("the loader is ready",
+                 log_number("endpoints", (int64_t)loader->apply.mirror[TABLE_ENDPOINTS].count),
+                 log_number("routes", (int64_t)loader->apply.mirror[TABLE_ROUTES].count));
+        status = loop_run(loader->base);
+    } else {
+        log_debug("the start failed", log_errno(error));
+    }
+    loader_close(loader);
+    return status;
+}
+
+static int loader_dump(const struct config *config, const char *output)
+{
+    if (!output || strcmp(output, "text") == 0)
+        return dump_run(config, DUMP_TEXT, stdout);
+    if (strcmp(output, "json") == 0)
+        return dump_run(config, DUMP_JSON, stdout);
+    log_error("--output is text or json", log_string("output", output));
+    return EXIT_USAGE;
+}
+
+int loader_main(int argc, char **argv)
+{
+    struct loader loader = {.pins.lock = -1, .listener = -1, .helper = -1};
+    const char *dump = NULL, *output = NULL, *detach = NULL;
+    const struct extra_option extras[] = {
+        {"dump", NULL, "print what the kernel's maps hold now", &dump},
+        {"output", "FORMAT", "text or json, with --dump", &output},
+        {"detach", NULL, "end the datapath: detach the programs, remove maps and pins", &detach},
+        {0},
+    };
+    int status;
+
+    memset(&loader.datapath, 0xff, sizeof(loader.datapath));
+    status = options_parse(argc, argv, "loads the datapath and brings the tables into the kernel",
+                           extras, &loader.config);
+    if (status >= 0)
+        return status;
+    system_log_libbpf();
+    if ((dump && detach) || (output && !dump)) {
+        log_error("--dump and --detach exclude each other, and --output goes with --dump");
+        status = EXIT_USAGE;
+    } else if (dump) {
+        status = loader_dump(&loader.config, output);
+    } else if (detach) {
+        status = detach_run(&loader.config);
+    } else {
+        status = loader_run(&loader);
+    }
+    config_clear(&loader.config);
+    return status;
+}

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef LOADER_SANDBOX_H
+#define LOADER_SANDBOX_H
+
+#include "common/macros.h"
+
+/* What the two processes of the loader keep after their start: tables of system calls,
+ * capabilities, limits. Failures have been logged. */
+
+/* The daemon: element commands of bpf(2) on maps that are open, no capability. */
+int sandbox_seal_loader(const char *user) _must_check_;
+
+/* The attach helper: netlink, links and their pins, CAP_NET_ADMIN. */
+int sandbox_seal_helper(const char *user) _must_check_;
+
+#endif

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef LOADER_SESSION_H
+#define LOADER_SESSION_H
+
+#include <event2/event.h>
+#include <sys/types.h>
+
+#include "loader/apply.h"
+
+/*
+ * The planner's side of the loader: takes in generations and answers each of them.
+ *
+ * ACKNOWLEDGE: everything up to this generation is in the kernel. REFUSE: it is not. Where the
+ * generation contradicts itself the peer is closed as well, and comes back with a snapshot. Where
+ * the kernel had no room or memory, the generation counts as taken in: the loader tries the rest
+ * again by itself, after pauses of 1 to 30 seconds and with each following generation, and
+ * acknowledges when all of it is there.
+ */
+struct session;
+
+/* `apply` must outlive the session. Accepts the planner on `listener`. */
+int session_open(struct event_base *base, int listener, uid_t planner, struct apply *apply,
+                 struct session **session) _must_check_;
+void session_close(struct session *session);
+
+#endif
