@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef PLANNER_SLOTS_H
+#define PLANNER_SLOTS_H
+
+#include <egressgw/layout.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/*
+ * Which gateway each slot of a group belongs to: computed from the number of entries in the
+ * policy's list and from which of them can be used now, so that every node comes to the same table.
+ *
+ * Shares of entries in use differ by at most one slot. An entry at the end of the list takes its
+ * share from the others and moves nothing else. An entry that falls out leaves its slots to the
+ * others; where it is the only one, nothing else moves.
+ *
+ * `count` is 1 to 255; at least one entry is in use.
+ */
+void slots_fill(size_t count, const bool *in_use, uint8_t slots[GATEWAY_SLOTS]);
+
+#endif
