@@ -18,7 +18,9 @@
  *     COMMIT      (the generation is whole)
  *
  * Towards the planner a snapshot of a kind stands between SYNC_BEGIN and SYNC_END: what it does
- * not name is gone. Every record carries a generation that grows by one with each record (watcher)
+ * not name is gone. Each SCOPE is answered by a snapshot of pods that begins after it, also where
+ * the scope stays what it was; the planner sends it after the first snapshot of pods, and again
+ * after that answer. Every record carries a generation that grows by one with each record (watcher)
  * or with each snapshot or change (planner -> loader). ACKNOWLEDGE carries the last generation that
  * was taken in.
  */

@@ -29,6 +29,7 @@ struct watcher {
     struct store *store;
     struct session *session;
     uid_t planner;
+    bool all_pods;      /* with `pods: auto`: what the planner asked for last */
     bool scope_pending; /* the list of pods that comes next is to be told as a whole */
     bool said_in_sync;
 };
@@ -75,7 +76,8 @@ static void on_store_failed(void *context)
 }
 
 /* The planner tells which pods it needs. What is known stays until the new list is complete, and
- * the planner then gets that list as a whole. */
+ * the planner then gets that list as a whole; also where it is the list that there is already, so
+ * that it knows which pods it has been told about. */
 static void on_scope(void *context, bool all_pods)
 {
     struct watcher *watcher = context;
@@ -87,6 +89,11 @@ static void on_scope(void *context, bool all_pods)
     }
     log_debug("the planner tells which pods it needs",
               log_string("pods", all_pods ? "all" : "local"));
+    if (all_pods == watcher->all_pods && !watcher->scope_pending) {
+        session_restart(watcher->session, KIND_POD);
+        return;
+    }
+    watcher->all_pods = all_pods;
     watcher->scope_pending = true;
     for (size_t i = 0; i < watcher->source_count; i++)
         watcher->sources[i].operations->set_scope(watcher->sources[i].source, all_pods);
