@@ -22,6 +22,7 @@ struct session {
     uint64_t sent;           /* generation of the last record */
     uint64_t acknowledged;
     enum kind_phase phases[KINDS];
+    bool restart; /* the snapshot that is being told has to be told once more, from its start */
     int snapshot; /* the kind whose snapshot is being told, or NO_KIND */
     struct record_buffer buffer;
 };
@@ -89,6 +90,9 @@ static int session_continue(struct session *session)
     store_snapshot_end(session->store, kind);
     session->phases[kind] = PHASE_CHANGES;
     session->snapshot = NO_KIND;
+    if (session->restart)
+        session_restart(session, kind);
+    session->restart = false;
     return 0;
 }
 
@@ -142,8 +146,10 @@ void session_wake(struct session *session)
 
 void session_restart(struct session *session, enum object_kind kind)
 {
+    if (session->phases[kind] == PHASE_SNAPSHOT)
+        session->restart = true;
     if (session->phases[kind] != PHASE_CHANGES)
-        return; /* its snapshot is still to come, or has all of it in it */
+        return; /* its snapshot is still to come */
     session->phases[kind] = PHASE_WAITING;
     store_snapshot_begin(session->store, kind);
     session_wake(session);
@@ -168,17 +174,22 @@ static int on_scope(void *context, const struct record *record)
     return 0;
 }
 
-static void on_connected(void *context, struct channel *channel)
+/* The planner at the other end knows nothing. */
+static void session_reset(struct session *session, struct channel *channel)
 {
-    struct session *session = context;
-
     session->channel = channel;
     session->sent = 0;
     session->acknowledged = 0;
     session->snapshot = NO_KIND;
+    session->restart = false;
     memset(session->phases, 0, sizeof(session->phases));
     store_forget_delivery(session->store);
-    session_wake(session);
+}
+
+static void on_connected(void *context, struct channel *channel)
+{
+    session_reset(context, channel);
+    session_wake(context);
 }
 
 static void on_writable(void *context)
@@ -188,12 +199,7 @@ static void on_writable(void *context)
 
 static void on_closed(void *context)
 {
-    struct session *session = context;
-
-    session->channel = NULL;
-    session->snapshot = NO_KIND;
-    memset(session->phases, 0, sizeof(session->phases));
-    store_forget_delivery(session->store);
+    session_reset(context, NULL);
 }
 
 int session_open(struct event_base *base, struct store *store, session_scope scope, void *context,

@@ -30,7 +30,7 @@ int session_connect(struct session *session, const char *path, uid_t planner) _m
 /* The store changed: tells the planner in the same turn of the loop, after what is going on. */
 void session_wake(struct session *session);
 
-/* The kind will be told anew, as a whole. */
+/* The kind will be told anew, as a whole, by a snapshot that begins after this call. */
 void session_restart(struct session *session, enum object_kind kind);
 
 void session_free(struct session *session);

@@ -426,13 +426,39 @@ static void test_scope_and_restart(void **state)
     assert_int_equal(fixture->planner.generation, 8);
 }
 
+static bool has_two_syncs_of_many(void *context)
+{
+    const struct planner *planner = &((struct fixture *)context)->planner;
+
+    return planner->syncs[KIND_NAMESPACE] == 2 && planner->count == 2000;
+}
+
+/* A restart that comes while the snapshot is being told is not swallowed by it. */
+static void test_restart_within_snapshot(void **state)
+{
+    struct fixture *fixture = *state;
+
+    fixture->planner.acknowledges = false;
+    list_many(fixture, 2000);
+    wait_generation(fixture, 10);
+    session_restart(fixture->session, KIND_NAMESPACE);
+    fixture->planner.acknowledges = true;
+    assert_int_equal(planner_acknowledge(&fixture->planner), 0);
+    assert_true(support_wait(fixture->base, has_two_syncs_of_many, fixture));
+    assert_int_equal(fixture->planner.generation, 2 * 2002);
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        CASE(test_snapshot_then_changes), CASE(test_window_and_changes), CASE(test_reconnect),
-        CASE(test_wrong_acknowledgement), CASE(test_scope_and_restart),
+        CASE(test_snapshot_then_changes),
+        CASE(test_window_and_changes),
+        CASE(test_reconnect),
+        CASE(test_wrong_acknowledgement),
+        CASE(test_scope_and_restart),
+        CASE(test_restart_within_snapshot),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
