@@ -467,7 +467,9 @@ static void test_replacement(void **state _unused_)
     close(second);
 }
 
-static void test_last_words(void **state _unused_)
+/* A peer that ends with unread records behind it: the kernel resets the connection, and what the
+ * peer had said before is still heard. The reset is told to a sender or to the reader. */
+static void last_words(bool send_first)
 {
     const struct record record = {.type = RECORD_SYNC_BEGIN, .generation = 6};
     const struct record answer = {.type = RECORD_ACKNOWLEDGE};
@@ -476,13 +478,24 @@ static void test_last_words(void **state _unused_)
     serve(geteuid());
     fd = raw_connect();
     RUN_UNTIL(t.server_side.channel);
-    send_ok(&t.server_side, RECORD_ACKNOWLEDGE, 1); /* stays unread: the kernel resets */
+    send_ok(&t.server_side, RECORD_ACKNOWLEDGE, 1);
     raw_send(fd, &record);
     close(fd);
-    assert_int_equal(channel_send_record(t.server_side.channel, &answer), -EPIPE);
+    if (send_first)
+        assert_int_equal(channel_send_record(t.server_side.channel, &answer), -EPIPE);
     assert_int_equal(t.server_side.closed, 0);
     RUN_UNTIL(t.server_side.closed == 1);
     assert_int_equal(t.server_side.generation, 6);
+}
+
+static void test_last_words(void **state _unused_)
+{
+    last_words(false);
+}
+
+static void test_last_words_while_sending(void **state _unused_)
+{
+    last_words(true);
 }
 
 static void test_close_from_outside(void **state _unused_)
@@ -621,6 +634,7 @@ int main(void)
         CASE(test_client_comes_first),
         CASE(test_replacement),
         CASE(test_last_words),
+        CASE(test_last_words_while_sending),
         CASE(test_close_from_outside),
         CASE(test_turns_are_bounded),
         CASE(test_send_refuses_what_is_no_record),

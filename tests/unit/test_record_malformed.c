@@ -393,6 +393,30 @@ static void test_meaning(void **state _unused_)
     refused(buffer.data, buffer.length, NULL);
 }
 
+/* A node that is added has four fields, one that is removed has three. */
+static void test_fields_of_an_entry(void **state _unused_)
+{
+    struct ip_addr address = ip_addr_from_v4(0x0100000a);
+
+    for (int remove = 0; remove < 2; remove++) {
+        for (size_t count = 3; count <= 5; count++) {
+            struct codec_writer writer;
+            const char *why;
+
+            start(&writer, RECORD_ENTRIES);
+            codec_put_array(&writer, 1);
+            codec_put_array(&writer, count);
+            codec_put_unsigned(&writer, TABLE_NODES);
+            codec_put_bool(&writer, remove);
+            codec_put_address(&writer, &address);
+            for (size_t i = 3; i < count; i++)
+                codec_put_unsigned(&writer, 0);
+            assert_int_equal(unpack_copy(buffer.data, buffer.length, &why),
+                             count == (remove ? 3 : 4) ? 0 : -EBADMSG);
+        }
+    }
+}
+
 static void test_limit_of_the_arena_is_kept(void **state _unused_)
 {
     static unsigned char data[RECORD_SIZE_LIMIT];
@@ -476,6 +500,7 @@ int main(void)
         cmocka_unit_test(test_field_limits),
         cmocka_unit_test(test_nul_in_a_string),
         cmocka_unit_test(test_meaning),
+        cmocka_unit_test(test_fields_of_an_entry),
         cmocka_unit_test(test_limit_of_the_arena_is_kept),
         cmocka_unit_test(test_mutations),
     };
