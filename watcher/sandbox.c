@@ -2,6 +2,7 @@
 #include "watcher/sandbox.h"
 
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <seccomp.h>
 #include <sys/socket.h>
 
@@ -17,6 +18,12 @@
     {                                                                                              \
         .used = true, .index = (position), .test = ARGUMENT_MASKED, .mask = 0xffffffff,            \
         .value = (number)                                                                          \
+    }
+
+/* The type of a socket, without the flags that stand beside it. */
+#define SOCKET_TYPE(type)                                                                          \
+    {                                                                                              \
+        .used = true, .index = 1, .test = ARGUMENT_MASKED, .mask = 0xf, .value = (type)            \
     }
 
 /* Flags that write, create or truncate; O_TMPFILE without the bit that it shares with
@@ -46,6 +53,20 @@ const struct seccomp_rule watcher_rules[] = {
     {.call = SCMP_SYS(getsockopt),
      .arguments = {INT_EQUAL(1, SOL_SOCKET), INT_EQUAL(2, SO_PEERCRED)}},
     {.call = SCMP_SYS(getsockopt), .arguments = {INT_EQUAL(1, SOL_SOCKET), INT_EQUAL(2, SO_ERROR)}},
+    /* the API server: TCP; names are resolved over UDP in this process, since it has no other */
+    {.call = SCMP_SYS(socket), .arguments = {INT_EQUAL(0, AF_INET), SOCKET_TYPE(SOCK_STREAM)}},
+    {.call = SCMP_SYS(socket), .arguments = {INT_EQUAL(0, AF_INET), SOCKET_TYPE(SOCK_DGRAM)}},
+    {.call = SCMP_SYS(socket), .arguments = {INT_EQUAL(0, AF_INET6), SOCKET_TYPE(SOCK_STREAM)}},
+    {.call = SCMP_SYS(socket), .arguments = {INT_EQUAL(0, AF_INET6), SOCKET_TYPE(SOCK_DGRAM)}},
+    {.call = SCMP_SYS(setsockopt),
+     .arguments = {INT_EQUAL(1, SOL_SOCKET), INT_EQUAL(2, SO_KEEPALIVE)}},
+    {.call = SCMP_SYS(setsockopt), .arguments = {INT_EQUAL(1, IPPROTO_TCP)}},
+    {.call = SCMP_SYS(fcntl), .arguments = {INT_EQUAL(1, F_SETFL)}},
+    {.call = SCMP_SYS(socketpair), .arguments = {INT_EQUAL(0, AF_UNIX)}}, /* curl wakes itself */
+    CALL(getsockname),
+    CALL(getpeername),
+    CALL(poll),
+    CALL(ppoll),
 };
 
 const size_t watcher_rule_count = ARRAY_SIZE(watcher_rules);

@@ -7,7 +7,7 @@
 #include "common/seal.h"
 
 /* What the watcher may do beside what every daemon may: read files, watch directories, connect to
- * the planner. */
+ * the planner and to the API server. */
 extern const struct seccomp_rule watcher_rules[];
 extern const size_t watcher_rule_count;
 

@@ -116,13 +116,9 @@ static int watcher_add_source(struct watcher *watcher, const struct source_opera
 
 static int watcher_open_sources(struct watcher *watcher)
 {
-    int error;
+    bool manifests = watcher->config.source.type == SOURCE_MANIFESTS;
+    int error = watcher_add_source(watcher, manifests ? &source_manifests : &source_kubernetes);
 
-    if (watcher->config.source.type != SOURCE_MANIFESTS) {
-        log_error("this watcher reads manifests only: set source.manifests.directories");
-        return -EINVAL;
-    }
-    error = watcher_add_source(watcher, &source_manifests);
     return error ? error : watcher_add_source(watcher, &source_links);
 }
 

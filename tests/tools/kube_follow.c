@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * Follows one kind of the API server as the watcher does, and prints what it would keep:
+ *
+ *   kube_follow KUBECONFIG KIND [SELECTOR [SILENCE-MS [HEAD-MS]]]
+ *
+ * "begin", "end" of a list, "set NAME", "keep NAME", "remove NAME", "unlisted NAME": not in the
+ * list that ends; one a line. Ends on SIGTERM with the peak of its memory in kB.
+ */
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+
+#include "common/loop.h"
+#include "common/options.h"
+#include "common/hash.h"
+#include "watcher/kube_watch.h"
+
+struct known {
+    unsigned list;
+    size_t length;
+    char name[];
+};
+
+struct follower {
+    struct hash_table known;
+    unsigned list;
+};
+
+static bool known_equal(const void *item, const void *key)
+{
+    const struct known *known = item;
+    const struct text *name = key;
+
+    return known->length == name->length && !memcmp(known->name, name->data, name->length);
+}
+
+static struct known *known_find(struct follower *follower, struct text name)
+{
+    return hash_find(&follower->known, hash_bytes(name.data, name.length), &name);
+}
+
+static void on_begin(void *context, enum object_kind kind _unused_)
+{
+    struct follower *follower = context;
+
+    follower->list++;
+    puts("begin");
+}
+
+static void on_object(void *context, const struct object *object)
+{
+    struct follower *follower = context;
+    struct text name = object_identity(object).name;
+    struct known *known = known_find(follower, name);
+
+    if (!known) {
+        known = calloc(1, sizeof(*known) + name.length);
+        known->length = name.length;
+        memcpy(known->name, name.data, name.length);
+        if (hash_add(&follower->known, hash_bytes(name.data, name.length), known))
+            exit(EXIT_FAILED);
+    }
+    known->list = follower->list;
+    printf("set %.*s\n", TEXT_ARG(name));
+}
+
+static void on_keep(void *context, const struct object_identity *identity)
+{
+    struct follower *follower = context;
+    struct known *known = known_find(follower, identity->name);
+
+    if (known)
+        known->list = follower->list;
+    printf("keep %.*s\n", TEXT_ARG(identity->name));
+}
+
+static void on_remove(void *context, const struct object_identity *identity)
+{
+    struct follower *follower = context;
+    struct text name = identity->name;
+
+    free(hash_remove(&follower->known, hash_bytes(name.data, name.length), &name));
+    printf("remove %.*s\n", TEXT_ARG(name));
+}
+
+static void on_end(void *context, enum object_kind kind _unused_)
+{
+    struct follower *follower = context;
+    bool found = true;
+
+    while (found) {
+        size_t cursor = 0;
+        struct known *known;
+
+        found = false;
+        while ((known = hash_next(&follower->known, &cursor)) != NULL) {
+            struct text name = {known->name, known->length};
+
+            if (known->list == follower->list)
+                continue;
+            printf("unlisted %.*s\n", TEXT_ARG(name));
+            hash_remove(&follower->known, hash_bytes(name.data, name.length), &name);
+            free(known);
+            found = true;
+            break;
+        }
+    }
+    printf("end %zu\n", follower->known.count);
+}
+
+static const struct kube_resource *resource_named(const char *kind)
+{
+    for (size_t i = 0; i < KUBE_RESOURCES; i++) {
+        if (!strcmp(object_kind_name(kube_resources[i].kind), kind))
+            return &kube_resources[i];
+    }
+    return NULL;
+}
+
+int main(int argc, char **argv)
+{
+    struct follower follower = {.known = HASH_TABLE(known_equal)};
+    const struct source_sink sink = {&follower, on_begin, on_object, on_remove, on_keep, on_end};
+    const struct kube_resource *resource = argc >= 3 ? resource_named(argv[2]) : NULL;
+    struct event_base *base = NULL;
+    struct kube_client *client = NULL;
+    struct kube_watch *watch = NULL;
+    struct rusage usage;
+    int status = EXIT_FAILED;
+
+    setlinebuf(stdout);
+    log_set_level(LEVEL_DEBUG);
+    if (!resource) {
+        fputs("usage: kube_follow KUBECONFIG KIND [SELECTOR [SILENCE-MS [HEAD-MS]]]\n", stderr);
+        return EXIT_USAGE;
+    }
+    if (loop_open(&base) || kube_client_open(argv[1], &client))
+        return EXIT_FAILED;
+    if (argc > 4)
+        client->timing.silence = (unsigned)atoi(argv[4]);
+    if (argc > 5)
+        client->timing.head = (unsigned)atoi(argv[5]);
+    if (!kube_client_start(client, base) && !kube_watch_new(client, resource, &sink, &watch) &&
+        !kube_watch_follow(watch, argc > 3 ? argv[3] : ""))
+        status = loop_run(base);
+    kube_watch_free(watch);
+    kube_client_close(client);
+    loop_close(base);
+    hash_clear(&follower.known, free);
+    if (getrusage(RUSAGE_SELF, &usage) == 0)
+        printf("peak %ld\n", usage.ru_maxrss);
+    return status;
+}

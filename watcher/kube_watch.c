@@ -1,0 +1,481 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "watcher/kube_watch.h"
+
+#include <errno.h>
+#include <string.h>
+#include <strings.h>
+
+#include "common/log.h"
+#include "watcher/kube_backoff.h"
+#include "watcher/kube_decode.h"
+#include "watcher/kube_event.h"
+#include "watcher/kube_path.h"
+#include "watcher/kube_request.h"
+
+enum {
+    PAGE_OBJECTS = 500,
+    ERROR_BODY_LIMIT = 16384,
+    RESUMES_LIMIT = 3,            /* watches in a row that failed before anything came */
+    SHORT_WATCH_MS = 5000,        /* one that ends sooner is no regular end */
+    STREAMING_RETRY_MS = 3600000, /* until a server that had no streaming lists is asked again */
+    TROUBLE_REMINDER_MS = 600000,
+};
+
+enum phase { WAITING, LISTING, STREAMING, WATCHING };
+
+struct kube_watch {
+    struct kube_client *client;
+    const struct kube_resource *resource;
+    const struct source_sink *sink;
+    struct kube_request *request; /* NULL while waiting */
+    struct event *timer;
+    char *selector; /* NULL: not started */
+    enum phase phase;
+    char version[KUBE_VERSION_SIZE]; /* to watch from; "": a list is needed */
+    char *next;                      /* token of the next page, or NULL */
+    struct kube_backoff backoff;
+    unsigned resumes;       /* watches in a row that brought nothing */
+    uint64_t no_streaming;  /* until then the server is not asked for streaming lists */
+    uint64_t trouble_since; /* 0: all is well */
+    uint64_t trouble_logged;
+    char trouble[64]; /* what it is, to tell one from the next */
+    struct {
+        long status;
+        bool progress; /* something came that shows that the server knows our version */
+        long code;     /* of an ERROR event; 0: none */
+        char reason[KUBE_TEXT_SIZE]; /* of an ERROR event, or why we refuse the response */
+        struct kube_buffer error_body;
+        struct kube_lines lines;
+        struct kube_list list;
+    } response;
+};
+
+/* ---- what is wrong with this kind, said once */
+
+static void trouble_note(struct kube_watch *watch, const char *what, const char *reason)
+{
+    uint64_t now = kube_now();
+    bool same = watch->trouble_since && !strcmp(watch->trouble, what);
+
+    if (!watch->trouble_since)
+        watch->trouble_since = now;
+    if (same && now - watch->trouble_logged < TROUBLE_REMINDER_MS)
+        return;
+    snprintf(watch->trouble, sizeof(watch->trouble), "%s", what);
+    watch->trouble_logged = now;
+    log_warning(what, log_string("resource", watch->resource->name),
+                log_string("verb", watch->phase == LISTING ? "list" : "watch"),
+                log_string("server", kube_client_server(watch->client)),
+                log_string("reason", reason),
+                log_number("since_seconds", (int64_t)(now - watch->trouble_since) / 1000));
+}
+
+static void trouble_end(struct kube_watch *watch)
+{
+    kube_client_note_back(watch->client);
+    watch->backoff.failures = 0;
+    if (!watch->trouble_since)
+        return;
+    log_info("resource is followed again", log_string("resource", watch->resource->name),
+             log_number("after_seconds", (int64_t)(kube_now() - watch->trouble_since) / 1000));
+    watch->trouble_since = 0;
+}
+
+/* ---- the next request */
+
+static void watch_wait(struct kube_watch *watch, unsigned milliseconds)
+{
+    struct timeval wait = {milliseconds / 1000, milliseconds % 1000 * 1000};
+
+    watch->phase = WAITING;
+    if (evtimer_add(watch->timer, &wait) < 0)
+        log_error("cannot wait for the next request",
+                  log_string("resource", watch->resource->name));
+}
+
+static void response_reset(struct kube_watch *watch)
+{
+    kube_buffer_clear(&watch->response.error_body);
+    kube_lines_clear(&watch->response.lines);
+    kube_list_clear(&watch->response.list);
+    memset(&watch->response, 0, sizeof(watch->response));
+}
+
+static const struct kube_handler watch_handler;
+
+/* Sends what is due: the next page, a list, or the watch. */
+static void watch_request(struct kube_watch *watch)
+{
+    const struct kube_timing *timing = &watch->client->timing;
+    unsigned seconds = (timing->watch + kube_spread(timing->watch, kube_random())) / 1000;
+    struct kube_path path = {.resource = watch->resource->path, .selector = watch->selector};
+    _cleanup_free_ char *text = NULL;
+    unsigned total = timing->page;
+
+    if (watch->version[0]) {
+        watch->phase = WATCHING;
+        path.watch_seconds = seconds ? seconds : 1;
+        path.version = watch->version;
+    } else if (!watch->next && kube_now() >= watch->no_streaming) {
+        watch->phase = STREAMING;
+        path.watch_seconds = seconds ? seconds : 1;
+        path.initial_events = true;
+    } else {
+        watch->phase = LISTING;
+        path.limit = PAGE_OBJECTS;
+        path.next = watch->next;
+    }
+    if (path.watch_seconds)
+        total = path.watch_seconds * 1000 + timing->grace;
+    if (watch->phase == STREAMING && total > timing->sync)
+        total = timing->sync;
+    response_reset(watch);
+    text = kube_path_format(&path);
+    if (!text ||
+        kube_request_start(watch->client, text, total, &watch_handler, watch, &watch->request))
+        watch_wait(watch, kube_backoff_next(&watch->backoff, kube_random()));
+}
+
+static void timer_fired(evutil_socket_t fd _unused_, short what _unused_, void *context)
+{
+    watch_request(context);
+}
+
+/* What is known cannot be brought up to date by a watch: list again. Nothing is taken away. */
+static void watch_relist(struct kube_watch *watch)
+{
+    watch->version[0] = '\0';
+    watch->resumes = 0;
+    free(TAKE_PTR(watch->next));
+}
+
+/* ---- the response */
+
+static int refuse(struct kube_watch *watch, const char *reason)
+{
+    if (reason)
+        snprintf(watch->response.reason, sizeof(watch->response.reason), "%s", reason);
+    return -EBADMSG;
+}
+
+static int response_head(void *context, long status, const char *type)
+{
+    static const char json[] = "application/json";
+    struct kube_watch *watch = context;
+    char reason[KUBE_TEXT_SIZE];
+
+    watch->response.status = status;
+    if (status != 200)
+        return 0;
+    if (strncasecmp(type, json, sizeof(json) - 1)) {
+        snprintf(reason, sizeof(reason), "content type is \"%.100s\" instead of %s", type, json);
+        return refuse(watch, reason);
+    }
+    if (watch->phase == STREAMING || (watch->phase == LISTING && !watch->next))
+        watch->sink->list_begin(watch->sink->context, watch->resource->kind);
+    if (watch->phase == WATCHING)
+        trouble_end(watch);
+    return 0;
+}
+
+static int item_received(void *context, const char *data, size_t length)
+{
+    struct kube_watch *watch = context;
+
+    return kube_item_read(watch->resource->kind, data, length, watch->sink, watch->response.reason);
+}
+
+/* Versions are compared where they are numbers, as they are in every server there is. */
+static bool version_is_older(const char *a, const char *b)
+{
+    size_t digits_a = strspn(a, "0123456789"), digits_b = strspn(b, "0123456789");
+
+    if (a[digits_a] || b[digits_b])
+        return false;
+    return digits_a != digits_b ? digits_a < digits_b : strcmp(a, b) < 0;
+}
+
+static void stream_synced(struct kube_watch *watch)
+{
+    watch->sink->list_end(watch->sink->context, watch->resource->kind);
+    watch->phase = WATCHING;
+    watch->resumes = 0;
+    trouble_end(watch);
+}
+
+static int line_received(void *context, const char *data, size_t length)
+{
+    struct kube_watch *watch = context;
+    struct kube_event event;
+    int error = kube_event_read(watch->resource->kind, data, length, watch->sink, &event,
+                                watch->response.reason);
+
+    if (error)
+        return error;
+    if (event.type == KUBE_ERROR) {
+        watch->response.code = event.code;
+        return refuse(watch, event.reason);
+    }
+    /* The initial events come in the order of names: only what follows them counts. */
+    if (watch->phase == STREAMING && !event.initial_end)
+        return 0;
+    if (watch->phase == WATCHING && version_is_older(event.version, watch->version)) {
+        watch->response.code = 410;
+        return refuse(watch, "resourceVersion went backwards");
+    }
+    snprintf(watch->version, sizeof(watch->version), "%s", event.version);
+    watch->response.progress = true;
+    if (watch->phase == STREAMING)
+        stream_synced(watch);
+    return 0;
+}
+
+static int response_body(void *context, const char *data, size_t length)
+{
+    struct kube_watch *watch = context;
+    int error;
+
+    if (watch->response.status != 200) { /* the beginning of an error is enough */
+        size_t room = ERROR_BODY_LIMIT - watch->response.error_body.length;
+
+        return kube_buffer_add(&watch->response.error_body, data, length < room ? length : room,
+                               ERROR_BODY_LIMIT);
+    }
+    if (watch->phase == LISTING)
+        error = kube_list_feed(&watch->response.list, data, length, item_received, watch);
+    else
+        error = kube_lines_feed(&watch->response.lines, data, length, line_received, watch);
+    if (error && !watch->response.reason[0])
+        refuse(watch, error == -EFBIG    ? "an object of more than 4 MiB"
+                      : error == -ENOMEM ? "out of memory"
+                                         : "invalid JSON: brackets do not match");
+    return error;
+}
+
+/* ---- its end */
+
+static void watch_failed(struct kube_watch *watch)
+{
+    watch_wait(watch, kube_backoff_next(&watch->backoff, kube_random()));
+}
+
+/* A watch that fails again and again where it resumes may never get further: start over. */
+static void watch_resume_failed(struct kube_watch *watch)
+{
+    if (watch->phase == WATCHING && !watch->response.progress && ++watch->resumes >= RESUMES_LIMIT)
+        watch_relist(watch);
+    watch_failed(watch);
+}
+
+static void page_ended(struct kube_watch *watch)
+{
+    struct kube_list *list = &watch->response.list;
+    struct kube_envelope envelope = {0};
+
+    if (!list->whole)
+        refuse(watch, "the list is truncated");
+    else if (kube_envelope_read(list->envelope.data, list->envelope.length, &envelope,
+                                watch->response.reason) == 0) {
+        free(TAKE_PTR(watch->next));
+        watch->next = envelope.next[0] ? strdup(envelope.next) : NULL;
+        if (!envelope.next[0]) {
+            snprintf(watch->version, sizeof(watch->version), "%s", envelope.version);
+            watch->sink->list_end(watch->sink->context, watch->resource->kind);
+            trouble_end(watch);
+        }
+        if (!envelope.next[0] || watch->next) {
+            watch_request(watch);
+            return;
+        }
+        refuse(watch, "out of memory");
+    }
+    trouble_note(watch, "response of the API server makes no sense", watch->response.reason);
+    watch_relist(watch);
+    watch_failed(watch);
+}
+
+/* The server has ended a watch with 200: regularly after its time, or too early. */
+static void stream_ended(struct kube_watch *watch, const struct kube_result *result)
+{
+    if (watch->phase == STREAMING) {
+        trouble_note(watch, "API server ends a list before it is complete", "");
+        watch_failed(watch);
+    } else if (result->lasted < SHORT_WATCH_MS) {
+        watch_resume_failed(watch);
+    } else {
+        watch_wait(watch, kube_spread(100, kube_random()));
+    }
+}
+
+/* The server does not know streaming lists, or its storage does not. */
+static bool streaming_refused(struct kube_watch *watch, long code)
+{
+    if (watch->phase != STREAMING || (code != 400 && code != 422 && code != 500))
+        return false;
+    watch->no_streaming = kube_now() + STREAMING_RETRY_MS;
+    log_debug("no streaming lists here, listing by pages",
+              log_string("resource", watch->resource->name),
+              log_string("reason", watch->response.reason));
+    return true;
+}
+
+static void status_ended(struct kube_watch *watch, long code, const struct kube_result *result)
+{
+    const char *reason = watch->response.reason;
+
+    switch (code) {
+    case 410: /* what happened since is gone from the server's memory */
+        log_debug("listing again", log_string("resource", watch->resource->name),
+                  log_string("reason", reason));
+        watch_relist(watch);
+        watch_failed(watch);
+        return;
+    case 401:
+        trouble_note(watch, "API server does not accept the credentials", reason);
+        watch_failed(watch);
+        return;
+    case 403:
+        trouble_note(watch, "RBAC does not allow what the watcher needs: apply deploy/rbac.yaml",
+                     reason);
+        watch_wait(watch, kube_backoff_slow(kube_random()));
+        return;
+    case 404:
+        trouble_note(watch, "API server does not know the resource yet: apply deploy/crd.yaml",
+                     reason);
+        watch_wait(watch, kube_backoff_slow(kube_random()));
+        return;
+    default:
+        trouble_note(watch, "API server refuses the request", reason);
+        if (code >= 500)
+            kube_client_failed(watch->client, result->generation);
+        if (result->retry_after > 0 && (code == 429 || code == 503))
+            watch_wait(watch, kube_backoff_after(result->retry_after, kube_random()));
+        else
+            watch_resume_failed(watch);
+    }
+}
+
+static void complete_ended(struct kube_watch *watch, const struct kube_result *result)
+{
+    if (result->status == 200 && watch->phase == LISTING) {
+        page_ended(watch);
+        return;
+    }
+    if (result->status == 200) {
+        stream_ended(watch, result);
+        return;
+    }
+    kube_client_note_back(watch->client);
+    kube_status_read(watch->response.error_body.data, watch->response.error_body.length,
+                     watch->response.reason);
+    if (!watch->response.reason[0])
+        snprintf(watch->response.reason, sizeof(watch->response.reason), "HTTP status %ld",
+                 result->status);
+    if (streaming_refused(watch, result->status))
+        watch_request(watch);
+    else
+        status_ended(watch, result->status, result);
+}
+
+static void refused_ended(struct kube_watch *watch, const struct kube_result *result)
+{
+    if (watch->response.code) {
+        if (streaming_refused(watch, watch->response.code))
+            watch_request(watch);
+        else
+            status_ended(watch, watch->response.code, result);
+        return;
+    }
+    trouble_note(watch, "response of the API server makes no sense", watch->response.reason);
+    if (watch->phase != WATCHING)
+        watch_relist(watch);
+    watch_resume_failed(watch);
+}
+
+static void response_ended(void *context, const struct kube_result *result)
+{
+    struct kube_watch *watch = context;
+
+    watch->request = NULL;
+    switch (result->outcome) {
+    case KUBE_COMPLETE:
+        complete_ended(watch, result);
+        break;
+    case KUBE_REFUSED:
+        refused_ended(watch, result);
+        break;
+    case KUBE_SILENT:
+        /* A server that says nothing at all, not even by a bookmark, may have been set back to a
+         * time before our version: it would stay silent until it gets there. */
+        if (watch->phase == WATCHING && !watch->response.progress && result->head)
+            watch_relist(watch);
+        kube_client_note_away(watch->client, result->reason);
+        watch_failed(watch);
+        break;
+    case KUBE_NO_CREDENTIALS:
+        trouble_note(watch, "cannot read the credentials for the API server", result->reason);
+        watch_failed(watch);
+        break;
+    case KUBE_UNREACHABLE:
+        kube_client_note_away(watch->client, result->reason);
+        kube_client_failed(watch->client, result->generation);
+        watch_failed(watch);
+        break;
+    }
+}
+
+static const struct kube_handler watch_handler = {
+    .head = response_head,
+    .body = response_body,
+    .ended = response_ended,
+};
+
+/* ---- life */
+
+int kube_watch_new(struct kube_client *client, const struct kube_resource *resource,
+                   const struct source_sink *sink, struct kube_watch **created)
+{
+    struct kube_watch *watch = calloc(1, sizeof(*watch));
+
+    if (!watch)
+        return -ENOMEM;
+    watch->client = client;
+    watch->resource = resource;
+    watch->sink = sink;
+    watch->timer = evtimer_new(client->base, timer_fired, watch);
+    if (!watch->timer) {
+        free(watch);
+        return -ENOMEM;
+    }
+    *created = watch;
+    return 0;
+}
+
+int kube_watch_follow(struct kube_watch *watch, const char *selector)
+{
+    char *copy;
+
+    if (watch->selector && !strcmp(watch->selector, selector))
+        return 0;
+    copy = strdup(selector);
+    if (!copy)
+        return -ENOMEM;
+    free(watch->selector);
+    watch->selector = copy;
+    kube_request_cancel(TAKE_PTR(watch->request));
+    watch_relist(watch);
+    watch_wait(watch, 0);
+    return 0;
+}
+
+void kube_watch_free(struct kube_watch *watch)
+{
+    if (!watch)
+        return;
+    kube_request_cancel(watch->request);
+    response_reset(watch);
+    event_free(watch->timer);
+    free(watch->selector);
+    free(watch->next);
+    free(watch);
+}
