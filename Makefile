@@ -107,10 +107,17 @@ TEST_ARCHIVES := $(foreach lib,$(DAEMONS) ipc common,$(call archive,$(lib)))
 TEST_LIBRARIES = -lcmocka $(LIBRARIES_ipc) \
 	$(call package_libs,$(COMMON_PACKAGES) $(PACKAGES_watcher) $(PACKAGES_loader)) -lm
 
-$(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(UNIT_HELPERS) $(TEST_ARCHIVES)
+# What several test programs share: an archive, so that each takes only what it uses.
+$(BUILD)/libunit.a: $(UNIT_HELPERS)
+$(BUILD)/libbpftest.a: $(BPF_HELPERS)
+$(BUILD)/libunit.a $(BUILD)/libbpftest.a:
+	@rm -f $@
+	$(AR) rcs $@ $^
+
+$(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(BUILD)/libunit.a $(TEST_ARCHIVES)
 	$(CC) $(CFLAGS) $(LDFLAGS) $^ -o $@ $(TEST_LIBRARIES)
 
-$(BUILD)/tests/bpf/%: $(BUILD)/tests/bpf/%.o $(BPF_HELPERS) $(TEST_ARCHIVES)
+$(BUILD)/tests/bpf/%: $(BUILD)/tests/bpf/%.o $(BUILD)/libbpftest.a $(TEST_ARCHIVES)
 	$(CC) $(CFLAGS) $(LDFLAGS) $^ -o $@ $(TEST_LIBRARIES)
 
 $(BUILD)/tests/bench/%: $(BUILD)/tests/bench/%.o $(TEST_ARCHIVES)
