@@ -50,7 +50,10 @@ static __always_inline int flow_can_open(const struct packet *packet)
     return 1;
 }
 
-/* Notes a packet from outside to a local endpoint, unless its answer would go directly anyway. */
+/*
+ * Notes a packet from outside to a local endpoint, unless its answer would go directly anyway. A
+ * TCP connection is noted even if no policy covers it: there is one chance to, and policies change.
+ */
 static __always_inline void flow_note_inbound(const struct packet *packet,
                                               const struct endpoint *endpoint)
 {
@@ -65,6 +68,9 @@ static __always_inline void flow_note_inbound(const struct packet *packet,
         flow_refresh(flow, clock_ticks());
         return;
     }
+    if (packet->flow.protocol != IPPROTO_TCP &&
+        !route_redirects(route_lookup(endpoint->profile, &packet->flow.remote)))
+        return;
     if (cluster_contains(&packet->flow.remote))
         return;
     fresh.last_seen = clock_ticks();

@@ -16,7 +16,6 @@
 #define NAT_PORT_FIRST 1024U
 #define NAT_PORT_LAST  65535U
 
-#define EEXIST 17
 #define E2BIG  7
 #define ENOMEM 12
 
@@ -119,7 +118,7 @@ static __always_inline void nat_reverse_adopt(struct nat_reverse *reverse,
         reverse->use.last_seen = target->now;
 }
 
-/* Claims one port: 0, or -EEXIST where another flow has it, or REASON(why). */
+/* Claims one port: 0, or 1 where another flow has it, or REASON(why). */
 static __always_inline int nat_claim_port(const struct nat_key *key,
                                           const struct nat_reverse *value,
                                           const struct nat_key *flow,
@@ -134,7 +133,7 @@ static __always_inline int nat_claim_port(const struct nat_key *key,
         return REASON(DROP_NAT_FULL);
     found = bpf_map_lookup_elem(&nat_reverse, key);
     if (!found || !nat_reverse_is(found, flow))
-        return -EEXIST - DROP_LIMIT;
+        return 1;
     nat_reverse_adopt(found, target);
     return 0;
 }
@@ -165,7 +164,7 @@ __noinline int nat_claim(const struct nat_key *flow, __u32 hash, const struct na
             mapping->egress_port_be = key.local_port_be;
             return 0;
         }
-        if (error >= REASON(DROP_LIMIT))
+        if (error < 0)
             return error;
     }
     return REASON(DROP_NO_PORT);
@@ -294,6 +293,9 @@ static __always_inline int nat_accepts(const struct packet *packet)
 {
     if (packet->fragment != FRAGMENT_NONE)
         return REASON(DROP_FRAGMENT);
+    if (!packet->has_ports &&
+        (packet->flow.protocol == IPPROTO_TCP || packet->flow.protocol == IPPROTO_UDP))
+        return REASON(DROP_MALFORMED);
     if (!packet->has_ports ||
         (packet->flow.protocol == IPPROTO_ICMP && packet->icmp_type != ICMP_ECHO))
         return REASON(DROP_PROTOCOL);

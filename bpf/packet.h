@@ -133,20 +133,22 @@ static __always_inline void packet_parse_icmp(struct packet *packet,
 static __always_inline void packet_parse_l4(struct packet *packet, const void *l4, const void *end,
                                             enum direction direction)
 {
+    __u32 room = packet->length - (packet->l4 - packet->l3);
+
     if (packet->fragment == FRAGMENT_LATER)
         return;
     if (packet->flow.protocol == IPPROTO_TCP) {
-        if (l4 + sizeof(struct tcphdr) <= end)
+        if (room >= sizeof(struct tcphdr) && l4 + sizeof(struct tcphdr) <= end)
             packet_parse_tcp(packet, l4, direction);
     } else if (packet->flow.protocol == IPPROTO_UDP) {
         const struct udphdr *udp = l4;
 
-        if (l4 + sizeof(*udp) <= end) {
+        if (room >= sizeof(*udp) && l4 + sizeof(*udp) <= end) {
             packet_set_ports(packet, direction, udp->source, udp->dest);
             packet->l4_length = sizeof(*udp);
         }
     } else if (packet->flow.protocol == IPPROTO_ICMP) {
-        if (l4 + sizeof(struct icmp_echo_header) <= end)
+        if (room >= sizeof(struct icmp_echo_header) && l4 + sizeof(struct icmp_echo_header) <= end)
             packet_parse_icmp(packet, l4);
     }
 }

@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "frame.h"
+
+#include <arpa/inet.h>
+#include <assert.h>
+#include <string.h>
+
+const uint8_t mac_uplink[6] = {0x02, 0, 0, 0, 0, 0x10};
+const uint8_t mac_gateway[6] = {0x02, 0, 0, 0, 0, 0x02};
+const uint8_t mac_router[6] = {0x02, 0, 0, 0, 0, 0xfe};
+const uint8_t mac_second[6] = {0x02, 0, 0, 0, 1, 0x10};
+const uint8_t mac_second_gateway[6] = {0x02, 0, 0, 0, 1, 0x02};
+const uint8_t mac_zero[6] = {0};
+
+static const uint8_t mac_inner_destination[6] = {0x02, 'e', 'g', 0, 0, 2};
+static const uint8_t mac_inner_source[6] = {0x02, 'e', 'g', 0, 0, 1};
+
+uint16_t checksum_of(const uint8_t *bytes, size_t length, uint32_t start)
+{
+    uint32_t sum = start;
+
+    for (size_t i = 0; i < length; i++)
+        sum += i & 1 ? bytes[i] : (uint32_t)bytes[i] << 8;
+    while (sum >> 16)
+        sum = (sum & 0xffff) + (sum >> 16);
+    return ~sum;
+}
+
+uint16_t frame_u16(const struct frame *frame, size_t offset)
+{
+    assert(offset + 2 <= frame->length);
+    return frame->data[offset] << 8 | frame->data[offset + 1];
+}
+
+void frame_set_u16(struct frame *frame, size_t offset, uint16_t value)
+{
+    assert(offset + 2 <= FRAME_SIZE);
+    frame->data[offset] = value >> 8;
+    frame->data[offset + 1] = value;
+}
+
+void frame_fix_ip_checksum(struct frame *frame, size_t offset)
+{
+    size_t header = (frame->data[offset] & 15) * 4;
+
+    frame_set_u16(frame, offset + 10, 0);
+    frame_set_u16(frame, offset + 10, checksum_of(frame->data + offset, header, 0));
+}
+
+static void set_ethernet(struct frame *frame, size_t offset, const uint8_t *destination,
+                         const uint8_t *source)
+{
+    memcpy(frame->data + offset, destination, 6);
+    memcpy(frame->data + offset + 6, source, 6);
+    frame_set_u16(frame, offset + 12, 0x0800);
+}
+
+static void set_address(struct frame *frame, size_t offset, const char *address)
+{
+    int parsed = inet_pton(AF_INET, address, frame->data + offset);
+
+    assert(parsed == 1);
+    (void)parsed;
+}
+
+static void set_ip(struct frame *frame, size_t offset, const struct packet_spec *spec,
+                   size_t length, uint16_t id)
+{
+    size_t header = 20 + spec->ip_options_length;
+
+    frame->data[offset] = 0x40 | header / 4;
+    frame->data[offset + 1] = spec->traffic_class;
+    frame_set_u16(frame, offset + 2, length);
+    frame_set_u16(frame, offset + 4, id);
+    frame_set_u16(frame, offset + 6, spec->fragment);
+    frame->data[offset + 8] = spec->hop_limit ? spec->hop_limit : 64;
+    frame->data[offset + 9] = spec->protocol;
+    set_address(frame, offset + 12, spec->source);
+    set_address(frame, offset + 16, spec->destination);
+    if (spec->ip_options_length)
+        memcpy(frame->data + offset + 20, spec->ip_options, spec->ip_options_length);
+    frame_fix_ip_checksum(frame, offset);
+}
+
+/* The sum of the pseudo header. */
+static uint32_t pseudo_sum(const struct frame *frame, size_t ip, uint8_t protocol, size_t length)
+{
+    uint32_t sum = protocol + length;
+
+    for (size_t i = 12; i < 20; i += 2)
+        sum += frame_u16(frame, ip + i);
+    return sum;
+}
+
+static void set_tcp(struct frame *frame, size_t offset, const struct packet_spec *spec)
+{
+    frame_set_u16(frame, offset, spec->source_port);
+    frame_set_u16(frame, offset + 2, spec->destination_port);
+    frame_set_u16(frame, offset + 4, 0x1122);
+    frame->data[offset + 12] = (20 + spec->options_length) / 4 << 4;
+    frame->data[offset + 13] = spec->tcp_flags;
+    frame_set_u16(frame, offset + 14, 0x7000);
+    if (spec->options_length)
+        memcpy(frame->data + offset + 20, spec->options, spec->options_length);
+}
+
+static size_t l4_header(const struct packet_spec *spec)
+{
+    switch (spec->protocol) {
+    case IPPROTO_TCP:
+        return 20 + spec->options_length;
+    case IPPROTO_UDP:
+    case IPPROTO_ICMP:
+        return 8;
+    }
+    return 0;
+}
+
+static void set_l4(struct frame *frame, size_t offset, const struct packet_spec *spec,
+                   size_t length)
+{
+    uint32_t pseudo = pseudo_sum(frame, FRAME_ETHERNET, spec->protocol, length);
+    uint16_t sum;
+
+    switch (spec->protocol) {
+    case IPPROTO_TCP:
+        set_tcp(frame, offset, spec);
+        frame_set_u16(frame, offset + 16, checksum_of(frame->data + offset, length, pseudo));
+        break;
+    case IPPROTO_UDP:
+        frame_set_u16(frame, offset, spec->source_port);
+        frame_set_u16(frame, offset + 2, spec->destination_port);
+        frame_set_u16(frame, offset + 4, length);
+        sum = checksum_of(frame->data + offset, length, pseudo);
+        frame_set_u16(frame, offset + 6, spec->no_checksum ? 0 : sum ? sum : 0xffff);
+        break;
+    case IPPROTO_ICMP:
+        frame->data[offset] = spec->icmp_type;
+        frame_set_u16(frame, offset + 4, spec->source_port);
+        frame_set_u16(frame, offset + 6, 1);
+        frame_set_u16(frame, offset + 2, checksum_of(frame->data + offset, length, 0));
+        break;
+    }
+}
+
+void frame_build(struct frame *frame, const uint8_t *destination, const uint8_t *source,
+                 const struct packet_spec *spec)
+{
+    size_t l4 = FRAME_ETHERNET + 20 + spec->ip_options_length;
+    size_t later = spec->fragment & 0x1fff ? 1 : 0;
+    size_t header = later ? 0 : l4_header(spec), length = header + spec->payload;
+
+    assert(l4 + length <= FRAME_SIZE);
+    memset(frame, 0, sizeof(*frame));
+    frame->length = l4 + length;
+    set_ethernet(frame, 0, destination, source);
+    set_ip(frame, FRAME_ETHERNET, spec, frame->length - FRAME_ETHERNET, 0x1234);
+    for (size_t i = 0; i < spec->payload; i++)
+        frame->data[l4 + header + i] = 'a' + i % 23;
+    if (!later)
+        set_l4(frame, l4, spec, length);
+}
+
+void frame_encapsulate(struct frame *frame, const uint8_t *destination, const uint8_t *source,
+                       const char *outer_source, const char *outer_destination, uint16_t id,
+                       uint16_t port, uint32_t vni)
+{
+    struct packet_spec outer = {
+        .source = outer_source,
+        .destination = outer_destination,
+        .protocol = IPPROTO_UDP,
+        .traffic_class = frame->data[FRAME_ETHERNET + 1],
+    };
+    size_t udp = FRAME_ETHERNET + 20, vxlan = udp + 8;
+
+    assert(frame->length + FRAME_TUNNEL <= FRAME_SIZE);
+    memmove(frame->data + FRAME_TUNNEL + FRAME_ETHERNET, frame->data + FRAME_ETHERNET,
+            frame->length - FRAME_ETHERNET);
+    frame->length += FRAME_TUNNEL;
+    memset(frame->data, 0, FRAME_TUNNEL + FRAME_ETHERNET);
+    set_ethernet(frame, 0, destination, source);
+    set_ip(frame, FRAME_ETHERNET, &outer, frame->length - FRAME_ETHERNET, id);
+    frame_set_u16(frame, udp, port);
+    frame_set_u16(frame, udp + 2, 4789);
+    frame_set_u16(frame, udp + 4, frame->length - udp);
+    frame->data[vxlan] = 0x08;
+    frame_set_u16(frame, vxlan + 4, vni >> 8);
+    frame->data[vxlan + 6] = vni;
+    set_ethernet(frame, vxlan + 8, mac_inner_destination, mac_inner_source);
+}

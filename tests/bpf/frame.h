@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef TESTS_BPF_FRAME_H
+#define TESTS_BPF_FRAME_H
+
+/* Frames made by hand, with checksums computed from nothing. */
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define FRAME_SIZE     4096
+#define FRAME_ETHERNET 14
+#define FRAME_TUNNEL   50 /* outer IP, UDP, VXLAN, inner Ethernet */
+
+struct frame {
+    uint8_t data[FRAME_SIZE];
+    size_t length;
+};
+
+/* An IPv4 packet. Everything in host order; 0 where a field is of no interest. */
+struct packet_spec {
+    const char *source;
+    const char *destination;
+    int protocol;         /* IPPROTO_* */
+    uint16_t source_port; /* or the identifier of an ICMP echo */
+    uint16_t destination_port;
+    uint8_t icmp_type;
+    uint8_t tcp_flags;
+    uint8_t hop_limit; /* 0: 64 */
+    uint8_t traffic_class;
+    uint16_t fragment;         /* flags and offset as in the header */
+    const uint8_t *options;    /* of TCP, a multiple of four bytes */
+    size_t options_length;     /* bytes */
+    const uint8_t *ip_options; /* a multiple of four bytes */
+    size_t ip_options_length;  /* bytes */
+    size_t payload;            /* bytes */
+    int no_checksum;           /* UDP without a checksum */
+};
+
+/* The addresses that the Ethernet header of a frame has. */
+extern const uint8_t mac_uplink[6], mac_gateway[6], mac_router[6], mac_second[6],
+    mac_second_gateway[6], mac_zero[6];
+
+/* Builds Ethernet and IP packet. */
+void frame_build(struct frame *frame, const uint8_t *destination, const uint8_t *source,
+                 const struct packet_spec *spec);
+
+/* Puts the frame's packet into VXLAN, as the datapath does; `port` is the outer source port. */
+void frame_encapsulate(struct frame *frame, const uint8_t *destination, const uint8_t *source,
+                       const char *outer_source, const char *outer_destination, uint16_t id,
+                       uint16_t port, uint32_t vni);
+
+/* The ones' complement sum that a receiver computes: 0 where the checksum in the bytes is right. */
+uint16_t checksum_of(const uint8_t *bytes, size_t length, uint32_t start);
+
+/* The 16-bit number, in host order, at an offset of the frame. */
+uint16_t frame_u16(const struct frame *frame, size_t offset);
+void frame_set_u16(struct frame *frame, size_t offset, uint16_t value);
+
+/* Recomputes the checksum of the IPv4 header at the offset. */
+void frame_fix_ip_checksum(struct frame *frame, size_t offset);
+
+#endif
