@@ -13,7 +13,7 @@ static struct entries table_entries(unsigned table)
 static void tables_clear(struct entries tables[TABLES])
 {
     for (unsigned table = 0; table < TABLES; table++)
-        entries_clear(&tables[table]);
+        entries_release(&tables[table]);
 }
 
 static int mirror_read_table(struct apply *apply, unsigned table)
@@ -21,7 +21,7 @@ static int mirror_read_table(struct apply *apply, unsigned table)
     struct entries *mirror = &apply->mirror[table];
     struct backend_cursor cursor = {0};
 
-    entries_clear(mirror);
+    entries_release(mirror);
     while (!cursor.ended) {
         size_t count = BACKEND_BATCH;
         int error = apply->backend->read(apply->backend, table, &cursor, apply->keys, apply->values,

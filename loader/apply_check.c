@@ -158,6 +158,6 @@ int apply_check(const struct apply *apply, char *text, size_t size)
     if (!error)
         error =
             check_table(&check, TABLE_ROUTES, stage_removes(apply, TABLE_GATEWAYS), check_route);
-    entries_clear(&check.groups);
+    entries_release(&check.groups);
     return error;
 }

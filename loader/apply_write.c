@@ -18,12 +18,16 @@ static const enum table step_tables[TABLE_STEPS] = {TABLE_SETTINGS, TABLE_NODES,
                                                     TABLE_ROUTES,   TABLE_ROUTES, TABLE_ENDPOINTS,
                                                     TABLE_ROUTES};
 
+/* The step of the routes that endpoints use. */
+enum { STEP_PROFILES = 4 };
+
 struct pass {
     struct apply *apply;
     struct apply_result *result;
     struct entry **items; /* of the step */
     size_t count;
     struct entries groups;     /* (group, slots) -> 1 whole, 0 not; filled when asked for */
+    struct entries blocked;    /* profiles with a route that has to wait */
     struct entries incomplete; /* profiles with routes that could not be set */
     struct entries in_use;     /* profiles of endpoints that could not be moved away from them */
     struct entries referenced; /* what the entries one table up refer to */
@@ -187,36 +191,76 @@ static bool set_is_allowed(struct pass *pass, enum table table, const void *valu
     }
 }
 
-/* Finds the sets of a step that the kernel needs and can take. */
-static void sets_collect(struct pass *pass, unsigned step)
+/* Whether an entry is a set of this step that differs from what is in the kernel. */
+static bool set_is_needed(struct pass *pass, unsigned step, struct entry *entry)
 {
     enum table table = step_tables[step];
-    struct entries *mirror = &pass->apply->mirror[table], *pending = &pass->apply->pending[table];
-    size_t capacity = pass->apply->backend->capacity(pass->apply->backend, table);
-    size_t room = capacity > mirror->count ? capacity - mirror->count : 0;
+    const struct entries *mirror = &pass->apply->mirror[table];
+    const struct entry *old;
+
+    if (entry->state != ENTRY_SET || entry_step(table, entry) != step)
+        return false;
+    old = entries_find(mirror, entry->key);
+    if (!old || memcmp(entry_value(mirror, (struct entry *)old),
+                       entry_value(&pass->apply->pending[table], entry), mirror->value_size) != 0)
+        return true;
+    entry->state = ENTRY_DONE;
+    return false;
+}
+
+/* Finds the sets of a step. Where one route of a profile has to wait, its shorter prefixes wait as
+ * well, or they would be seen in its place; `blocked` are those profiles. */
+static int sets_collect(struct pass *pass, unsigned step)
+{
+    enum table table = step_tables[step];
+    const struct entries *pending = &pass->apply->pending[table];
     size_t cursor = 0;
     struct entry *entry;
 
     pass->count = 0;
     while ((entry = entries_next(pending, &cursor))) {
-        const void *value = entry_value(pending, entry);
-        struct entry *old;
-
-        if (entry->state != ENTRY_SET || entry_step(table, entry) != step)
+        if (!set_is_needed(pass, step, entry))
             continue;
-        old = entries_find(mirror, entry->key);
-        if (old && memcmp(entry_value(mirror, old), value, mirror->value_size) == 0) {
-            entry->state = ENTRY_DONE;
-        } else if (!set_is_allowed(pass, table, value)) {
-            continue;
-        } else if (!old && room == 0) {
-            pass->full++;
-            pass->full_table = table;
-        } else {
-            room -= !old;
+        if (set_is_allowed(pass, table, entry_value(pending, entry))) {
             pass->items[pass->count++] = entry;
+        } else if (step == STEP_PROFILES) {
+            uint32_t profile = route_profile((const void *)entry->key);
+
+            if (entries_put(&pass->blocked, &profile, NULL, ENTRY_SET) < 0)
+                return -ENOMEM;
         }
     }
+    return 0;
+}
+
+/* Leaves those sets, in their order, for which the map has room. */
+static int sets_fit(struct pass *pass, unsigned step)
+{
+    enum table table = step_tables[step];
+    const struct entries *mirror = &pass->apply->mirror[table];
+    size_t capacity = pass->apply->backend->capacity(pass->apply->backend, table);
+    size_t room = capacity > mirror->count ? capacity - mirror->count : 0;
+    size_t kept = 0;
+
+    for (size_t i = 0; i < pass->count; i++) {
+        struct entry *entry = pass->items[i];
+        uint32_t profile = step == STEP_PROFILES ? route_profile((const void *)entry->key) : 0;
+        bool fresh = !entries_find(mirror, entry->key);
+
+        if (step == STEP_PROFILES && entries_find(&pass->blocked, &profile))
+            continue;
+        if (!fresh || room > 0) {
+            room -= fresh;
+            pass->items[kept++] = entry;
+            continue;
+        }
+        pass->full++;
+        pass->full_table = table;
+        if (step == STEP_PROFILES && entries_put(&pass->blocked, &profile, NULL, ENTRY_SET) < 0)
+            return -ENOMEM;
+    }
+    pass->count = kept;
+    return 0;
 }
 
 /* --- what a removal waits for ------------------------------------------------------------------*/
@@ -260,7 +304,7 @@ static int routes_find_referenced(struct pass *pass)
     size_t cursor = 0;
     struct entry *entry;
 
-    entries_clear(&pass->referenced);
+    entries_release(&pass->referenced);
     pass->referenced = ENTRIES(sizeof(uint32_t), sizeof(uint32_t));
     while ((entry = entries_next(routes, &cursor))) {
         const struct route *route = entry_value(routes, entry);
@@ -285,7 +329,7 @@ static int gateways_find_referenced(struct pass *pass)
     size_t cursor = 0;
     struct entry *entry;
 
-    entries_clear(&pass->referenced);
+    entries_release(&pass->referenced);
     pass->referenced = ENTRIES(sizeof(struct ip_addr), 0);
     while ((entry = entries_next(gateways, &cursor))) {
         const struct gateway *gateway = entry_value(gateways, entry);
@@ -348,11 +392,14 @@ static int pass_sets(struct pass *pass)
             continue;
         if (table == TABLE_ENDPOINTS)
             error = routes_find_incomplete(pass);
+        if (!error)
+            error = sets_collect(pass, step);
+        if (!error && table == TABLE_ROUTES)
+            qsort(pass->items, pass->count, sizeof(pass->items[0]), routes_compare);
+        if (!error)
+            error = sets_fit(pass, step);
         if (error)
             return error;
-        sets_collect(pass, step);
-        if (table == TABLE_ROUTES)
-            qsort(pass->items, pass->count, sizeof(pass->items[0]), routes_compare);
         write_items(pass, table, false);
     }
     return 0;
@@ -367,7 +414,7 @@ static int pass_removals(struct pass *pass)
 
         if (pass->apply->pending[table].count == 0)
             continue;
-        if (table == TABLE_ROUTES)
+        if (step == STEP_PROFILES)
             error = endpoints_find_in_use(pass);
         else if (table == TABLE_GATEWAYS)
             error = routes_find_referenced(pass);
@@ -389,16 +436,18 @@ static int pass_run(struct pass *pass)
 
     pass->full = 0;
     pass->groups = ENTRIES(sizeof(struct gateway_key), sizeof(uint32_t));
+    pass->blocked = ENTRIES(sizeof(uint32_t), 0);
     pass->incomplete = ENTRIES(sizeof(uint32_t), 0);
     pass->in_use = ENTRIES(sizeof(uint32_t), 0);
     pass->referenced = ENTRIES(sizeof(uint32_t), 0);
     error = pass_sets(pass);
     if (!error)
         error = pass_removals(pass);
-    entries_clear(&pass->groups);
-    entries_clear(&pass->incomplete);
-    entries_clear(&pass->in_use);
-    entries_clear(&pass->referenced);
+    entries_release(&pass->groups);
+    entries_release(&pass->blocked);
+    entries_release(&pass->incomplete);
+    entries_release(&pass->in_use);
+    entries_release(&pass->referenced);
     return error;
 }
 

@@ -123,6 +123,6 @@ int dump_run(const struct config *config, enum dump_format format, FILE *out)
             log_error("the dump cannot be written", log_errno(error));
     }
     for (unsigned i = 0; i < TABLES; i++)
-        entries_clear(&tables[i]);
+        entries_release(&tables[i]);
     return error ? EXIT_FAILED : EXIT_DONE;
 }

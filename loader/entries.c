@@ -157,12 +157,12 @@ void entries_compact(struct entries *entries)
     while ((entry = entries_next(entries, &cursor)))
         left += entry->state != ENTRY_DONE;
     if (left == 0)
-        entries_clear(entries);
+        entries_release(entries);
     else if (left < entries->count && entries_resize(entries, capacity_for(left)) < 0)
         return;
 }
 
-void entries_clear(struct entries *entries)
+void entries_release(struct entries *entries)
 {
     free(entries->slots);
     entries->slots = NULL;

@@ -64,8 +64,8 @@ struct entry *entries_next(const struct entries *entries, size_t *cursor);
 void entries_compact(struct entries *entries);
 
 /* Releases the memory; the sizes stay. */
-void entries_clear(struct entries *entries);
+void entries_release(struct entries *entries);
 
-#define _cleanup_entries_ _cleanup_(entries_clear)
+#define _cleanup_entries_ _cleanup_(entries_release)
 
 #endif

@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "loader/collector.h"
+#include "tests/unit/fake_backend.h"
+
+#define SYN  NAT_SEEN_SYN
+#define DATA NAT_SEEN_DATA
+#define FIN  NAT_SEEN_FIN
+#define RST  NAT_SEEN_RST
+
+enum { NOW = 5000000, ESTABLISHED = 7440, TRANSITORY = 240 };
+
+static void test_timeouts(void **state)
+{
+    static const struct {
+        uint8_t protocol, packets;
+        int answers; /* -1: the claim is missing */
+        unsigned seconds;
+    } cases[] = {
+        {IPPROTO_TCP, SYN, 0, TRANSITORY},
+        {IPPROTO_TCP, SYN, SYN, TRANSITORY},
+        {IPPROTO_TCP, SYN | DATA, SYN, ESTABLISHED},
+        {IPPROTO_TCP, SYN | DATA, SYN | DATA, ESTABLISHED},
+        {IPPROTO_TCP, DATA, DATA, ESTABLISHED},
+        {IPPROTO_TCP, SYN | DATA, 0, TRANSITORY},
+        {IPPROTO_TCP, SYN | DATA, -1, TRANSITORY},
+        {IPPROTO_TCP, SYN | DATA | FIN, SYN | DATA, TRANSITORY},
+        {IPPROTO_TCP, SYN | DATA, SYN | DATA | FIN, TRANSITORY},
+        {IPPROTO_TCP, SYN | DATA | FIN, SYN | DATA | FIN, 10},
+        {IPPROTO_TCP, SYN | DATA | RST, SYN | DATA, 10},
+        {IPPROTO_TCP, SYN | DATA, SYN | RST, 10},
+        {IPPROTO_UDP, DATA, 0, 30},
+        {IPPROTO_UDP, DATA, -1, 30},
+        {IPPROTO_UDP, DATA, DATA, 300},
+        {IPPROTO_ICMP, DATA, DATA, 60},
+        {IPPROTO_ICMP, DATA, 0, 60},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        struct nat_use packets = {.seen = cases[i].packets};
+        struct nat_use answers = {.seen = (uint8_t)cases[i].answers};
+
+        assert_int_equal(
+            collector_timeout(cases[i].protocol, &packets, cases[i].answers < 0 ? NULL : &answers),
+            cases[i].seconds);
+    }
+}
+
+static uint32_t ago(unsigned seconds)
+{
+    return NOW - (uint32_t)(((uint64_t)seconds * 1000000000U) >> DATAPATH_TICK_SHIFT);
+}
+
+static void test_younger_use_decides(void **state)
+{
+    struct nat_use packets = {ago(31), DATA, {0}}, answers = {ago(29), 0, {0}};
+
+    (void)state;
+    assert_false(collector_is_idle(IPPROTO_UDP, &packets, &answers, NOW));
+    assert_true(collector_is_idle(IPPROTO_UDP, &packets, NULL, NOW));
+    answers.last_seen = ago(31);
+    assert_true(collector_is_idle(IPPROTO_UDP, &packets, &answers, NOW));
+    packets.last_seen = ago(29);
+    assert_false(collector_is_idle(IPPROTO_UDP, &packets, &answers, NOW));
+    /* A packet that was seen after our look at the clock, and a clock that wraps around. */
+    packets.last_seen = NOW + 1;
+    assert_false(collector_is_idle(IPPROTO_UDP, &packets, &answers, NOW));
+    packets.last_seen = UINT32_MAX - 10;
+    answers.last_seen = UINT32_MAX - 20;
+    assert_false(collector_is_idle(IPPROTO_UDP, &packets, &answers, 5));
+    assert_true(collector_is_idle(IPPROTO_UDP, &packets, &answers, 200));
+}
+
+struct mapping {
+    struct nat_key flow, claim_key;
+    struct nat_forward forward;
+    struct nat_reverse claim;
+};
+
+static struct mapping mapping_make(unsigned number, unsigned packets_ago, unsigned answers_ago)
+{
+    struct mapping mapping = {
+        .flow = {.local = ip_addr_from_v4(htonl(0x0a000000 + number)),
+                 .remote = ip_addr_from_v4(htonl(0x08080808)),
+                 .local_port_be = htons(1000),
+                 .remote_port_be = htons(53),
+                 .protocol = IPPROTO_UDP},
+        .forward = {.egress = ip_addr_from_v4(htonl(0xc0000201)),
+                    .egress_port_be = htons((uint16_t)(2000 + number)),
+                    .use = {ago(packets_ago), DATA, {0}}},
+        .claim = {.pod_port_be = htons(1000), .use = {ago(answers_ago), 0, {0}}},
+    };
+
+    mapping.claim.pod = mapping.flow.local;
+    mapping.claim_key = mapping.flow;
+    mapping.claim_key.local = mapping.forward.egress;
+    mapping.claim_key.local_port_be = mapping.forward.egress_port_be;
+    return mapping;
+}
+
+static void forward_put(struct fake_backend *fake, const struct mapping *mapping)
+{
+    assert_int_equal(
+        entries_put(&fake->maps[BACKEND_NAT_FORWARD], &mapping->flow, &mapping->forward, ENTRY_SET),
+        0);
+}
+
+static void claim_put(struct fake_backend *fake, const struct mapping *mapping)
+{
+    assert_int_equal(entries_put(&fake->maps[BACKEND_NAT_REVERSE], &mapping->claim_key,
+                                 &mapping->claim, ENTRY_SET),
+                     0);
+}
+
+static void scan(struct collector *collector)
+{
+    bool ended = false;
+
+    for (unsigned steps = 0; !ended; steps++) {
+        assert_true(steps < 1000);
+        assert_int_equal(collector_step(collector, NOW, &ended), 0);
+    }
+}
+
+static bool has_forward(const struct fake_backend *fake, const struct mapping *mapping)
+{
+    return entries_find(&fake->maps[BACKEND_NAT_FORWARD], &mapping->flow);
+}
+
+static bool has_claim(const struct fake_backend *fake, const struct mapping *mapping)
+{
+    return entries_find(&fake->maps[BACKEND_NAT_REVERSE], &mapping->claim_key);
+}
+
+static void test_scan_frees_what_is_idle(void **state)
+{
+    struct mapping live = mapping_make(1, 5, 100), answered = mapping_make(2, 100, 5);
+    struct mapping idle = mapping_make(3, 40, 40), orphan = mapping_make(4, 0, 40);
+    struct mapping young_orphan = mapping_make(5, 0, 5), other_port = mapping_make(6, 5, 40);
+    struct mapping lost_claim = mapping_make(7, 40, 0);
+    struct fake_backend fake;
+    struct collector collector;
+
+    (void)state;
+    fake_backend_open(&fake, 100);
+    assert_int_equal(collector_open(&collector, &fake.backend), 0);
+    const struct mapping *whole[] = {&live, &answered, &idle};
+    for (size_t i = 0; i < ARRAY_SIZE(whole); i++) {
+        forward_put(&fake, whole[i]);
+        claim_put(&fake, whole[i]);
+    }
+    claim_put(&fake, &orphan);
+    claim_put(&fake, &young_orphan);
+    claim_put(&fake, &other_port);
+    other_port.forward.egress_port_be = htons(9);
+    forward_put(&fake, &other_port);
+    forward_put(&fake, &lost_claim);
+
+    scan(&collector);
+    assert_true(has_forward(&fake, &live) && has_claim(&fake, &live));
+    assert_true(has_forward(&fake, &answered) && has_claim(&fake, &answered));
+    assert_false(has_forward(&fake, &idle) || has_claim(&fake, &idle));
+    assert_false(has_claim(&fake, &orphan));
+    assert_true(has_claim(&fake, &young_orphan));
+    assert_false(has_claim(&fake, &other_port));
+    assert_true(has_forward(&fake, &other_port));
+    assert_false(has_forward(&fake, &lost_claim));
+    assert_int_equal(collector.freed, 2);
+    collector_close(&collector);
+    fake_backend_close(&fake);
+}
+
+struct revival {
+    struct fake_backend *fake;
+    const struct mapping *mapping;
+    bool done;
+};
+
+/* The pod sends again just after its forward entry was removed: it takes its claim over. */
+static void revive(void *context)
+{
+    struct revival *revival = context;
+
+    if (revival->done)
+        return;
+    revival->done = true;
+    assert_false(has_forward(revival->fake, revival->mapping));
+    assert_true(has_claim(revival->fake, revival->mapping));
+    forward_put(revival->fake, revival->mapping);
+}
+
+static void test_claim_that_is_taken_over_stays(void **state)
+{
+    struct mapping idle = mapping_make(1, 40, 40), live = mapping_make(1, 0, 40);
+    struct fake_backend fake;
+    struct collector collector;
+    struct revival revival = {&fake, &live, false};
+
+    (void)state;
+    fake_backend_open(&fake, 100);
+    assert_int_equal(collector_open(&collector, &fake.backend), 0);
+    forward_put(&fake, &idle);
+    claim_put(&fake, &idle);
+    fake.written = revive;
+    fake.context = &revival;
+    scan(&collector);
+    assert_true(revival.done);
+    assert_true(has_forward(&fake, &live));
+    assert_true(has_claim(&fake, &live));
+    collector_close(&collector);
+    fake_backend_close(&fake);
+}
+
+static void test_scan_is_bounded_and_complete(void **state)
+{
+    struct fake_backend fake;
+    struct collector collector;
+    bool ended = false;
+    size_t steps = 0;
+
+    (void)state;
+    fake_backend_open(&fake, 10000);
+    fake.read_most = 100;
+    assert_int_equal(collector_open(&collector, &fake.backend), 0);
+    for (unsigned number = 0; number < 2000; number++) {
+        struct mapping mapping = mapping_make(number, 5, 5);
+
+        forward_put(&fake, &mapping);
+        claim_put(&fake, &mapping);
+    }
+    while (!ended) {
+        assert_int_equal(collector_step(&collector, NOW, &ended), 0);
+        steps++;
+    }
+    assert_true(steps > 5);
+    assert_int_equal(fake.elements, 0);
+
+    fake.fail_read = true;
+    assert_int_equal(collector_step(&collector, NOW, &ended), -EIO);
+    fake.fail_read = false;
+    scan(&collector);
+    collector_close(&collector);
+    fake_backend_close(&fake);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_timeouts),
+        cmocka_unit_test(test_younger_use_decides),
+        cmocka_unit_test(test_scan_frees_what_is_idle),
+        cmocka_unit_test(test_claim_that_is_taken_over_stays),
+        cmocka_unit_test(test_scan_is_bounded_and_complete),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
