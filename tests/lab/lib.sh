@@ -463,8 +463,9 @@ lab_pod() {
 
 lab_daemon_start() { # NODE DAEMON
     local node=$LAB_DIR/nodes/$1
-    lab_in "$1" "$LAB_BUILD/egressgw-$2" --config "$node/egressgw.yaml" >>"$node/$2.log" 2>&1 \
-        {LAB_NEVER}>&- </dev/null &
+    # By exec, so that the pid is the daemon's own and signals reach it.
+    (exec nsenter --net="/run/netns/$1" -- "$LAB_BUILD/egressgw-$2" --config "$node/egressgw.yaml") \
+        >>"$node/$2.log" 2>&1 {LAB_NEVER}>&- </dev/null &
     echo $! >"$node/$2.pid"
 }
 
