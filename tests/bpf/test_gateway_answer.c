@@ -1,0 +1,348 @@
+// SPDX-License-Identifier: Apache-2.0
+/* A gateway: answers from outside, and pods of its own. */
+
+#include "harness.h"
+
+#include <arpa/inet.h>
+#include <bpf/bpf.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    SYN = 0x02,
+    ACK = 0x10,
+};
+
+/* What a pod of another node sends; its port is kept, since it is not in the ephemeral range. */
+static const struct packet_spec udp_out = {
+    .source = POD_OTHER,
+    .destination = SERVER,
+    .protocol = IPPROTO_UDP,
+    .source_port = 20000,
+    .destination_port = 53,
+    .hop_limit = 61,
+    .traffic_class = 0x28,
+    .payload = 31,
+};
+
+/* What comes back. */
+static const struct packet_spec udp_answer = {
+    .source = SERVER,
+    .destination = EGRESS_IP,
+    .protocol = IPPROTO_UDP,
+    .source_port = 53,
+    .destination_port = 20000,
+    .hop_limit = 57,
+    .payload = 99,
+};
+
+static void put_gateway_role(struct harness *harness)
+{
+    put_endpoint(harness, POD_OTHER, NODE_OTHER, TEST_PROFILE, 0);
+    put_route(harness, TEST_PROFILE, "192.0.2.0", 24, ROUTE_GATEWAY);
+    put_gateway(harness, 1, NODE_OWN, EGRESS_IP, GATEWAY_LOCAL);
+    put_node(harness, NODE_OTHER, 0);
+    put_node(harness, NODE_OWN, NODE_SELF | NODE_GATEWAY);
+}
+
+static void build_tunnel(struct frame *frame, const struct packet_spec *spec, const char *node)
+{
+    frame_build(frame, mac_router, mac_uplink, spec);
+    frame_encapsulate(frame, mac_uplink, mac_gateway, node, NODE_OWN, 77, 50000, TEST_VNI);
+}
+
+static void receive(struct harness *harness, const struct packet_spec *spec)
+{
+    struct frame frame;
+
+    build_tunnel(&frame, spec, NODE_OTHER);
+    harness_ingress(harness, &frame);
+}
+
+static void assert_answer_in_tunnel(struct harness *harness, const struct packet_spec *answer,
+                                    const char *pod, uint16_t port)
+{
+    struct packet_spec sent = *answer;
+    struct frame expected;
+
+    sent.destination = pod;
+    sent.destination_port = port;
+    if (sent.protocol == IPPROTO_ICMP)
+        sent.source_port = port;
+    sent.hop_limit--;
+    frame_build(&expected, mac_uplink, mac_router, &sent);
+    assert_tunnel(harness, TC_ACT_REDIRECT, &expected, mac_gateway, mac_uplink, NODE_OWN,
+                  NODE_OTHER);
+}
+
+static void answer(struct harness *harness, const struct packet_spec *spec)
+{
+    struct frame frame;
+
+    frame_build(&frame, mac_uplink, mac_router, spec);
+    harness_ingress(harness, &frame);
+}
+
+static void test_answers_go_back_through_the_tunnel(void **state)
+{
+    struct nat_key back = flow_key(IPPROTO_UDP, EGRESS_IP, 20000, SERVER, 53);
+    struct harness *harness = *state;
+    struct nat_reverse reverse;
+
+    put_gateway_role(harness);
+    receive(harness, &udp_out);
+    answer(harness, &udp_answer);
+    assert_answer_in_tunnel(harness, &udp_answer, POD_OTHER, 20000);
+    assert_int_equal(get_counter(harness, COUNT_TRANSLATED_IN).packets, 1);
+    assert_int_equal(get_reverse(harness, &back, &reverse), 0);
+    assert_int_equal(reverse.use.seen, NAT_SEEN_DATA);
+}
+
+static void test_answers_to_a_replaced_port(void **state)
+{
+    static const int protocols[] = {IPPROTO_TCP, IPPROTO_UDP, IPPROTO_ICMP};
+    struct packet_spec out = udp_out, in = udp_answer;
+    struct harness *harness = *state;
+    struct nat_forward forward;
+    struct nat_key key;
+
+    put_gateway_role(harness);
+    out.source_port = 40000;
+    in.tcp_flags = ACK;
+    for (size_t i = 0; i < 3; i++) {
+        out.protocol = in.protocol = protocols[i];
+        out.icmp_type = 8;
+        receive(harness, &out);
+        key =
+            flow_key(out.protocol, POD_OTHER, 40000, SERVER, out.protocol == IPPROTO_ICMP ? 0 : 53);
+        assert_int_equal(get_forward(harness, &key, &forward), 0);
+        in.destination_port = ntohs(forward.egress_port_be);
+        if (in.protocol == IPPROTO_ICMP)
+            in.source_port = in.destination_port;
+        answer(harness, &in);
+        assert_answer_in_tunnel(harness, &in, POD_OTHER, 40000);
+    }
+}
+
+static void test_segment_size_of_answers_is_lowered(void **state)
+{
+    static const uint8_t before[] = {2, 4, 0x05, 0xb4}, after[] = {2, 4, 0x05, 0x82};
+    struct packet_spec out = udp_out, in = udp_answer;
+
+    put_gateway_role(*state);
+    out.protocol = in.protocol = IPPROTO_TCP;
+    out.tcp_flags = SYN;
+    receive(*state, &out);
+    in.tcp_flags = SYN | ACK;
+    in.options_length = sizeof(before);
+    in.options = before;
+    answer(*state, &in);
+    in.options = after;
+    assert_answer_in_tunnel(*state, &in, POD_OTHER, 20000);
+}
+
+static void test_answer_too_big_for_the_tunnel(void **state)
+{
+    struct packet_spec in = udp_answer;
+
+    put_gateway_role(*state);
+    receive(*state, &udp_out);
+    in.payload = 1451 - 28;
+    answer(*state, &in);
+    assert_int_equal(((struct harness *)*state)->verdict, TC_ACT_SHOT);
+    assert_int_equal(get_counter(*state, DROP_TOO_BIG).packets, 1);
+}
+
+static void test_answer_with_hop_limit_used_up(void **state)
+{
+    struct packet_spec in = udp_answer;
+
+    put_gateway_role(*state);
+    receive(*state, &udp_out);
+    in.hop_limit = 1;
+    answer(*state, &in);
+    assert_int_equal(((struct harness *)*state)->verdict, TC_ACT_SHOT);
+    assert_int_equal(get_counter(*state, DROP_HOP_LIMIT).packets, 1);
+}
+
+static void expect_not_ours(struct harness *harness, const struct packet_spec *spec)
+{
+    struct frame frame;
+
+    frame_build(&frame, mac_uplink, mac_router, spec);
+    harness_ingress(harness, &frame);
+    assert_int_equal(harness->verdict, VERDICT_PASS);
+    assert_frame(&harness->out, &frame);
+    assert_int_equal(get_counter(harness, COUNT_TRANSLATED_IN).packets, 0);
+}
+
+/* The node keeps its own connections, also those to its egress IP. */
+static void test_what_is_no_answer_passes(void **state)
+{
+    struct packet_spec in = udp_answer;
+    struct harness *harness = *state;
+    struct frame frame;
+
+    put_gateway_role(harness);
+    receive(harness, &udp_out);
+    in.destination_port = 20001;
+    expect_not_ours(harness, &in);
+    in = udp_answer;
+    in.source_port = 54;
+    expect_not_ours(harness, &in);
+    in = udp_answer;
+    in.protocol = IPPROTO_TCP;
+    expect_not_ours(harness, &in);
+    in = udp_answer;
+    in.source = "192.0.2.11";
+    expect_not_ours(harness, &in);
+    in = udp_answer;
+    in.fragment = 0x2000;
+    expect_not_ours(harness, &in);
+    frame_build(&frame, mac_second, mac_router, &udp_answer); /* another host's frame */
+    harness_ingress(harness, &frame);
+    assert_int_equal(harness->verdict, VERDICT_PASS);
+    assert_frame(&harness->out, &frame);
+}
+
+static void test_ping_of_the_node_passes(void **state)
+{
+    struct packet_spec out = udp_out, in = udp_answer;
+
+    put_gateway_role(*state);
+    out.protocol = in.protocol = IPPROTO_ICMP;
+    out.icmp_type = in.icmp_type = 8;
+    receive(*state, &out);
+    in.source_port = 20000;
+    expect_not_ours(*state, &in);
+}
+
+static const struct packet_spec local_out = {
+    .source = POD,
+    .destination = SERVER,
+    .protocol = IPPROTO_UDP,
+    .source_port = 20000,
+    .destination_port = 53,
+    .hop_limit = 63,
+    .payload = 40,
+};
+
+static void put_local_pod(struct harness *harness)
+{
+    put_gateway_role(harness);
+    put_endpoint(harness, POD, NODE_OWN, TEST_PROFILE, ENDPOINT_LOCAL);
+}
+
+static void test_local_pod_leaves_with_the_egress_ip(void **state)
+{
+    struct packet_spec sent = local_out;
+    struct harness *harness = *state;
+    struct frame frame, expected;
+
+    put_local_pod(harness);
+    frame_build(&frame, mac_router, mac_uplink, &local_out);
+    harness_egress(harness, &frame);
+    sent.source = EGRESS_IP;
+    frame_build(&expected, mac_router, mac_uplink, &sent);
+    assert_pass(harness, &expected, COUNT_TRANSLATED_OUT);
+    assert_int_equal(harness->mark_out, DATAPATH_MARK);
+}
+
+static void test_local_pod_by_another_interface(void **state)
+{
+    struct packet_spec spec = local_out;
+    struct harness *harness = *state;
+    struct frame frame, expected;
+
+    put_local_pod(harness);
+    assert_int_equal(system("ip route replace 192.0.2.98 via 10.0.1.2"), 0);
+    spec.destination = "192.0.2.98";
+    frame_build(&frame, mac_router, mac_uplink, &spec);
+    harness_egress(harness, &frame);
+    spec.source = EGRESS_IP;
+    frame_build(&expected, mac_second_gateway, mac_second, &spec);
+    assert_int_equal(harness->verdict, TC_ACT_REDIRECT);
+    assert_frame(&harness->out, &expected);
+}
+
+static void test_local_pod_drops(void **state)
+{
+    struct packet_spec spec = local_out;
+    struct frame frame;
+
+    put_local_pod(*state);
+    put_gateway(*state, 1, NODE_OWN, NULL, GATEWAY_LOCAL);
+    frame_build(&frame, mac_router, mac_uplink, &local_out);
+    harness_egress(*state, &frame);
+    assert_drop(*state, DROP_NO_EGRESS_IP);
+    harness_setup(state);
+    put_local_pod(*state);
+    spec.protocol = IPPROTO_ESP;
+    frame_build(&frame, mac_router, mac_uplink, &spec);
+    harness_egress(*state, &frame);
+    assert_drop(*state, DROP_PROTOCOL);
+}
+
+static void answer_local(struct harness *harness, const char *address, uint16_t port)
+{
+    struct packet_spec in = udp_answer;
+    struct frame frame, expected;
+
+    frame_build(&frame, mac_router, mac_uplink, &local_out);
+    harness_egress(harness, &frame);
+    frame_build(&frame, mac_uplink, mac_router, &in);
+    harness_ingress(harness, &frame);
+    in.destination = address;
+    in.destination_port = port;
+    frame_build(&expected, mac_uplink, mac_router, &in);
+    assert_int_equal(harness->verdict, VERDICT_PASS);
+    assert_frame(&harness->out, &expected);
+    assert_int_equal(get_counter(harness, COUNT_TRANSLATED_IN).packets, 1);
+}
+
+static void test_answers_to_a_local_pod(void **state)
+{
+    put_local_pod(*state);
+    answer_local(*state, POD, 20000);
+}
+
+static void test_answers_to_a_masqueraded_local_pod(void **state)
+{
+    struct nat_key key = flow_key(IPPROTO_UDP, POD, 20000, SERVER, 53);
+    struct flow flow = {
+        .masquerade = address_of(NODE_OWN),
+        .masquerade_port_be = htons(1055),
+        .flags = FLOW_MASQUERADED,
+    };
+    struct datapath_config config = harness_config();
+    struct harness *harness = *state;
+
+    config.conntrack = 1;
+    harness_reload(harness, &config, 64);
+    put_local_pod(harness);
+    assert_int_equal(
+        bpf_map_update_elem(bpf_map__fd(harness->skeleton->maps.flows), &key, &flow, BPF_ANY), 0);
+    answer_local(harness, NODE_OWN, 1055);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, harness_setup, harness_teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_answers_go_back_through_the_tunnel),
+        TEST(test_answers_to_a_replaced_port),
+        TEST(test_segment_size_of_answers_is_lowered),
+        TEST(test_answer_too_big_for_the_tunnel),
+        TEST(test_answer_with_hop_limit_used_up),
+        TEST(test_what_is_no_answer_passes),
+        TEST(test_ping_of_the_node_passes),
+        TEST(test_local_pod_leaves_with_the_egress_ip),
+        TEST(test_local_pod_by_another_interface),
+        TEST(test_local_pod_drops),
+        TEST(test_answers_to_a_local_pod),
+        TEST(test_answers_to_a_masqueraded_local_pod),
+    };
+
+    return cmocka_run_group_tests(tests, harness_network, NULL);
+}
