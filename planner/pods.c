@@ -148,9 +148,12 @@ void pod_apply(struct plan *plan, const struct pod *object)
         pod_free(plan, pod);
         return;
     }
+    /* What only the two of them refer to must not go away in between. */
     if (old)
-        pod_drop(plan, old);
+        pod_unlink(plan, old);
     pod_link(plan, pod);
+    if (old)
+        pod_free(plan, old);
 }
 
 void pod_remove(struct plan *plan, struct text uid)
