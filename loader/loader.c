@@ -120,7 +120,8 @@ static int loader_open_loop(struct loader *loader)
     loader->collect = evtimer_new(loader->base, loader_on_collect, loader);
     if (!loader->collect || evtimer_add(loader->collect, &collector_pause) < 0)
         return -ENOMEM;
-    return session_open(loader->base, loader->listener, planner, &loader->apply, &loader->session);
+    return planner_session_open(loader->base, loader->listener, planner, &loader->apply,
+                                &loader->session);
 }
 
 /* The programs and links are not ours any more once the helper has them. */
@@ -168,7 +169,7 @@ static int loader_open(struct loader *loader)
 
 static void loader_close(struct loader *loader)
 {
-    session_close(loader->session);
+    planner_session_close(loader->session);
     if (loader->collect)
         event_free(loader->collect);
     if (loader->helper_event)

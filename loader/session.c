@@ -102,7 +102,9 @@ static void session_on_retry(evutil_socket_t fd, short events, void *context)
         session_schedule_retry(session);
         return;
     }
-    if (apply_retry(session->apply, &result) == 0)
+    /* A planner that has only just connected does not know the generation yet. */
+    if (apply_retry(session->apply, &result) == 0 && session->channel &&
+        channel_state(session->channel) == STATE_READY)
         session_answer(session, &result);
     session_report(session, &result);
     session_schedule_retry(session);
@@ -214,8 +216,8 @@ static const struct channel_callbacks session_callbacks = {
     .closed = session_on_closed,
 };
 
-int session_open(struct event_base *base, int listener, uid_t planner, struct apply *apply,
-                 struct session **session)
+int planner_session_open(struct event_base *base, int listener, uid_t planner, struct apply *apply,
+                         struct session **session)
 {
     struct session *opened = calloc(1, sizeof(*opened));
     int error;
@@ -229,14 +231,14 @@ int session_open(struct event_base *base, int listener, uid_t planner, struct ap
                                           &opened->server)
                           : -ENOMEM;
     if (error) {
-        session_close(opened);
+        planner_session_close(opened);
         return error;
     }
     *session = opened;
     return 0;
 }
 
-void session_close(struct session *session)
+void planner_session_close(struct session *session)
 {
     if (!session)
         return;

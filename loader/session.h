@@ -19,8 +19,8 @@
 struct session;
 
 /* `apply` must outlive the session. Accepts the planner on `listener`. */
-int session_open(struct event_base *base, int listener, uid_t planner, struct apply *apply,
-                 struct session **session) _must_check_;
-void session_close(struct session *session);
+int planner_session_open(struct event_base *base, int listener, uid_t planner, struct apply *apply,
+                         struct session **session) _must_check_;
+void planner_session_close(struct session *session);
 
 #endif

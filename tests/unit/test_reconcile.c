@@ -135,7 +135,7 @@ static void fill_endpoints(struct tables *tables)
     for (unsigned i = 0; i < SOURCES; i++) {
         struct ip_addr address = address_number(100, i + 1);
         unsigned profile = roll(PROFILES + 1);
-        struct endpoint value = {.node = address_number(172, 1), .hash = roll(100)};
+        struct endpoint value = {.node = address_number(172, 1), .hash = i};
 
         value.profile = profile == PROFILES ? (unsigned)PROFILE_NONE : PROFILE_FIRST + profile;
         if (roll(4))
