@@ -29,7 +29,7 @@ static void detach_filters_of(void *context, uint32_t ifindex, const char *name,
     struct detach *detach = context;
 
     (void)gone;
-    for (unsigned i = 0; i < DIRECTIONS; i++) {
+    for (unsigned i = 0; i < DIRECTIONS && detach->error != -EPERM; i++) {
         int error = clsact_detach(ifindex, (enum direction)i);
 
         if (error == -ENOENT || error == -ENODEV)
