@@ -52,9 +52,11 @@ lab_cleanup() {
     local name
     trap '' INT TERM HUP
     for name in /run/netns/*; do
-        [ -e "$name" ] && ip netns pids "${name##*/}" 2>/dev/null | xargs -r kill -KILL 2>/dev/null
+        while [ -e "$name" ] && [ -n "$(ip netns pids "${name##*/}")" ]; do
+            ip netns pids "${name##*/}" | xargs -r kill -KILL 2>/dev/null
+            lab_pause
+        done
     done
-    wait 2>/dev/null
     for name in /run/netns/*; do
         [ -e "$name" ] && ip netns del "${name##*/}"
     done
@@ -225,6 +227,7 @@ NFT
 lab_serve() {
     local ready=$LAB_DIR/clients/serve-$1-$2-${3:-$LAB_PORT}
     lab_in "$1" "$LAB_TOOLS/serve" "$2" "${3:-$LAB_PORT}" >"$ready" 2>&1 {LAB_NEVER}>&- &
+    disown $!
     lab_wait 5 grep -q ready "$ready"
 }
 
@@ -243,8 +246,9 @@ lab_pins() { # NODE
     echo "$LAB_DIR/bpf/${1//./-}"
 }
 
-# lab_node NAME ADDRESS PODCIDR: a node with eth0 on the bridge. PODCIDR - : none is reported.
-# LAB_CONFIG holds further lines of configuration.
+# lab_node NAME ADDRESS PODCIDR: a node with eth0 on the bridge. LAB_RANGES=no: the cluster does not
+# report the range.
+# LAB_CONFIG holds further lines of configuration, LAB_UPLINKS another line for the uplinks.
 lab_node() {
     local name=$1 address=$2 cidr=$3 node=$LAB_DIR/nodes/$1 other
     lab_namespace "$name"
@@ -266,7 +270,7 @@ node: $name
 source:
   manifests:
     directories: [$LAB_DIR/manifests]
-uplinks: ["eth+"]
+${LAB_UPLINKS-uplinks: ["eth+"]}
 paths: {runtime: $node/run, bpf: $(lab_pins "$name")}
 users: {watcher: "64101", planner: "64102", loader: "64103"}
 ${LAB_CONFIG:-}
@@ -276,9 +280,7 @@ YAML
 
 # The node FROM reaches the pods of the node TO directly, as a cluster's network provides it.
 lab_route() {
-    local cidr
-    cidr=$(<"$LAB_DIR/nodes/$2/cidr")
-    [ "$cidr" = - ] || ip -n "$1" route add "$cidr" via "$(<"$LAB_DIR/nodes/$2/address")"
+    ip -n "$1" route add "$(<"$LAB_DIR/nodes/$2/cidr")" via "$(<"$LAB_DIR/nodes/$2/address")"
 }
 
 # lab_node_manifest NAME READY: what the cluster says of a node, True or False. A node whose name is
@@ -288,7 +290,7 @@ lab_node_manifest() {
     [[ $name != *[!0-9.]* ]] && egress=true
     address=$(<"$LAB_DIR/nodes/$name/address")
     cidr=$(<"$LAB_DIR/nodes/$name/cidr")
-    [ "$cidr" = - ] || ranges="
+    [ "${LAB_RANGES:-yes}" = no ] || ranges="
   podCIDR: $cidr
   podCIDRs:
   - $cidr"
@@ -302,8 +304,8 @@ metadata:
     kubernetes.io/os: linux
   name: $name
   uid: $(lab_uid "node/$name")
-spec:$ranges
-  providerID: lab://$name
+spec:
+  providerID: lab://$name$ranges
 status:
   addresses:
   - address: $address
@@ -319,7 +321,7 @@ YAML
 }
 
 # A firewall with connection tracking: what the node forwards is what pods opened and the answers;
-# from outside, pods may be reached on the lab's port.
+# pods may be reached on the lab's port and by ping.
 lab_firewall() { # NODE
     local cidr
     cidr=$(<"$LAB_DIR/nodes/$1/cidr")
@@ -330,6 +332,7 @@ table inet firewall {
         ct state established,related accept
         iifname "pod*" accept
         oifname "pod*" meta l4proto { tcp, udp } th dport $LAB_PORT accept
+        oifname "pod*" meta l4proto { icmp, icmpv6 } accept
     }
     chain input {
         type filter hook input priority filter; policy drop;
@@ -424,7 +427,6 @@ lab_pod_plug() {
     ip -n "$name" neigh add 169.254.1.1 lladdr "$mac" dev eth0 nud permanent
     ip -n "$name" route add default via 169.254.1.1
     ip -n "$node" route add "$address/32" dev "$port"
-    printf '%s\n' "$node" >"$LAB_DIR/clients/pod-$name"
 }
 
 # lab_pod_manifest NAME NODE ADDRESS NAMESPACE LABEL=VALUE...: what the cluster says of a pod.
@@ -467,6 +469,7 @@ lab_daemon_start() { # NODE DAEMON
     (exec nsenter --net="/run/netns/$1" -- "$LAB_BUILD/egressgw-$2" --config "$node/egressgw.yaml") \
         >>"$node/$2.log" 2>&1 {LAB_NEVER}>&- </dev/null &
     echo $! >"$node/$2.pid"
+    disown $!
 }
 
 lab_daemons_start() { # NODE...
@@ -508,12 +511,22 @@ lab_row_is() { # NODE ROW: the dump holds this row
     lab_rows "$1" | grep -qxF -- "$2" || { lab_rows "$1" >&2 && return 1; }
 }
 
-# REASON PACKETS for each counter that is not zero, straight from the map.
+# NAME PACKETS for each counter that is not zero, straight from the map.
 lab_counters() { # NODE
-    bpftool map dump pinned "$(lab_pins "$1")/counters" 2>/dev/null | awk '
+    local names
+    names=$(sed -n '/^enum drop_reason/,/^};/s/^    \([A-Z_]*\).*/\1/p' \
+        "$LAB_ROOT/include/egressgw/layout.h" | grep -vxE 'DROP_LIMIT|COUNTERS')
+    bpftool map dump pinned "$(lab_pins "$1")/maps/counters" 2>/dev/null | awk -v names="$names" '
+        BEGIN { split(names, name, "\n") }
         /"key":/ { gsub(/[^0-9]/, "", $2); key = $2 }
         /"packets":/ { gsub(/[^0-9]/, "", $2); sum[key] += $2 }
-        END { for (key in sum) if (sum[key]) print key, sum[key] }' | sort -n
+        END { for (key in sum) if (sum[key]) print name[key + 1], sum[key] }' | sort
+}
+
+lab_counter() { # NODE NAME
+    local packets
+    packets=$(lab_counters "$1" | sed -n "s/^$2 //p")
+    echo "${packets:-0}"
 }
 
 # ---- traffic -----------------------------------------------------------------------------------
@@ -561,6 +574,18 @@ lab_sources_only() {
     expect_equal "other sources at the server" "$foreign" ""
 }
 
+# Waits until no packet has come to the server for a while: late acknowledgements are through.
+lab_quiet() {
+    local end=$((${EPOCHREALTIME/./} + 10000000)) before="" now same=0
+    while [ $same -lt 15 ]; do
+        now=$(lab_sources)
+        if [ "$now" = "$before" ]; then same=$((same + 1)); else same=0; fi
+        before=$now
+        [ "${EPOCHREALTIME/./}" -lt $end ] || { echo "the server gets packets on and on" >&2 && return 1; }
+        lab_pause
+    done
+}
+
 # lab_client NAME NAMESPACE PROGRAM ARGUMENT...: a program of tests/tools in the background, whose
 # input is written by lab_say and whose output is waited for by lab_heard.
 lab_client() {
@@ -571,9 +596,13 @@ lab_client() {
     (
         trap - ERR
         set +e
-        lab_in "$namespace" "$LAB_TOOLS/$program" "$@" <>"$client.in" >"$client.out" 2>&1
+        (exec nsenter --net="/run/netns/$namespace" -- "$LAB_TOOLS/$program" "$@") \
+            <>"$client.in" >"$client.out" 2>&1 &
+        echo $! >"$client.pid"
+        wait $!
         echo $? >"$client.status"
     ) &
+    disown $!
 }
 
 lab_say() { # NAME
@@ -613,12 +642,11 @@ lab_finish() { # NAME: waits for its end, shows what it said, and fails where it
     expect_equal "the status of $1" "$(<"$LAB_DIR/clients/$1.status")" 0
 }
 
-# Clients of a case that failed.
+# The clients that a failed case has left running.
 lab_clients_kill() {
-    local pod
-    for pod in "$LAB_DIR"/clients/pod-*; do
-        [ -e "$pod" ] || continue
-        pod=${pod##*/pod-}
-        ip netns pids "$pod" 2>/dev/null | xargs -r kill -KILL 2>/dev/null
+    local client
+    for client in "$LAB_DIR"/clients/*.pid; do
+        [ -e "$client" ] || continue
+        [ -s "${client%.pid}.status" ] || kill -KILL "$(<"$client")"
     done
 }
