@@ -11,6 +11,7 @@
 #include "watcher/kube_request.h"
 
 #define AWAY_REMINDER_MS 600000
+#define AWAY_CHANGE_MS   5000
 
 const struct kube_timing kube_timing_default = {
     .head = 30000,
@@ -155,18 +156,27 @@ void kube_client_renew(struct kube_client *client)
         log_error("cannot renew the connections to the API server", log_errno(ENOMEM));
 }
 
-void kube_client_note_away(struct kube_client *client, const char *reason)
+/* Whether an outage that goes on is to be said again: another reason may ask for another remedy. */
+static bool away_is_news(const struct kube_client *client, int code, uint64_t now)
+{
+    uint64_t age = now - client->away_logged;
+
+    return age >= AWAY_REMINDER_MS || (code != client->away_code && age >= AWAY_CHANGE_MS);
+}
+
+void kube_client_note_away(struct kube_client *client, int code, const char *reason)
 {
     uint64_t now = kube_now();
 
+    if (client->away && !away_is_news(client, code, now))
+        return;
     if (!client->away) {
         client->away = true;
         client->away_since = now;
         notify_send("STATUS=API server cannot be reached, what is known stays in force");
-    } else if (now - client->away_logged < AWAY_REMINDER_MS) {
-        return;
     }
     client->away_logged = now;
+    client->away_code = code;
     log_warning("API server cannot be reached, what is known stays in force",
                 log_string("server", kube_client_server(client)), log_string("reason", reason),
                 log_number("since_seconds", (int64_t)(now - client->away_since) / 1000));

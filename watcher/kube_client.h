@@ -50,6 +50,7 @@ struct kube_client {
     struct kube_request *requests; /* all that have not ended */
     bool away;                     /* the server could not be reached last time */
     uint64_t away_since, away_logged;
+    int away_code; /* the kind of reason that was logged last */
 };
 
 /* Reads the configuration, to be called before the process is sealed. On failure the reason has
@@ -76,8 +77,8 @@ void kube_client_failed(struct kube_client *client, uint64_t generation);
 void kube_client_renew(struct kube_client *client);
 
 /* Whether the server answers, for the log and the service manager: each change is told once, an
- * outage again every ten minutes. */
-void kube_client_note_away(struct kube_client *client, const char *reason);
+ * outage again where its reason is of another kind (`code`, libcurl's), and every ten minutes. */
+void kube_client_note_away(struct kube_client *client, int code, const char *reason);
 void kube_client_note_back(struct kube_client *client);
 
 #endif

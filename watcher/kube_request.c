@@ -27,6 +27,7 @@ struct kube_request {
     uint64_t generation;
     unsigned total;
     bool head_seen, refused;
+    CURLcode code;
     char reason[CURL_ERROR_SIZE];
 };
 
@@ -63,6 +64,7 @@ static void request_end(struct kube_request *request, enum kube_outcome outcome,
     curl_off_t retry_after = 0;
     struct kube_result result = {
         .outcome = outcome,
+        .code = request->code,
         .reason = text,
         .generation = request->generation,
         .head = request->head_seen,
@@ -76,81 +78,6 @@ static void request_end(struct kube_request *request, enum kube_outcome outcome,
         result.retry_after = (long)retry_after;
     request_free(request);
     handler->ended(context, &result);
-}
-
-/* ---- what curl calls */
-
-static size_t header_received(char *data, size_t size, size_t count, void *context)
-{
-    struct kube_request *request = context;
-    long status = 0;
-    char *type = NULL;
-
-    request->active = kube_now();
-    /* The empty line ends the headers; those of a 1xx are followed by others. */
-    if (size * count > 2 || data[0] != '\r')
-        return size * count;
-    curl_easy_getinfo(request->easy, CURLINFO_RESPONSE_CODE, &status);
-    curl_easy_getinfo(request->easy, CURLINFO_CONTENT_TYPE, &type);
-    if (status < 200 || request->head_seen)
-        return size * count;
-    request->head_seen = true;
-    if (request->handler->head(request->context, status, type ? type : "") < 0) {
-        request->refused = true;
-        return 0;
-    }
-    return size * count;
-}
-
-static size_t body_received(char *data, size_t size, size_t count, void *context)
-{
-    struct kube_request *request = context;
-
-    request->active = kube_now();
-    if (request->handler->body(request->context, data, size * count) < 0) {
-        request->refused = true;
-        return CURL_WRITEFUNC_ERROR;
-    }
-    return size * count;
-}
-
-/* A peer that is gone shows within a minute: unanswered data by the user timeout, an idle
- * connection by keepalive. What lives but does not speak, the request's own timer finds. */
-static curl_socket_t socket_open(void *context _unused_, curlsocktype purpose _unused_,
-                                 struct curl_sockaddr *address)
-{
-    static const struct {
-        int level, name, value;
-    } options[] = {
-        {SOL_SOCKET, SO_KEEPALIVE, 1},          {IPPROTO_TCP, TCP_KEEPIDLE, 30},
-        {IPPROTO_TCP, TCP_KEEPINTVL, 10},       {IPPROTO_TCP, TCP_KEEPCNT, 3},
-        {IPPROTO_TCP, TCP_USER_TIMEOUT, 60000},
-    };
-    int fd = socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
-
-    if (fd < 0)
-        return CURL_SOCKET_BAD;
-    for (size_t i = 0; i < ARRAY_SIZE(options); i++) {
-        if (setsockopt(fd, options[i].level, options[i].name, &options[i].value, sizeof(int)) < 0) {
-            close(fd);
-            return CURL_SOCKET_BAD;
-        }
-    }
-    return fd;
-}
-
-void kube_request_ended(void *owner, CURLcode code)
-{
-    struct kube_request *request = owner;
-
-    request->added = false;
-    if (request->refused)
-        request_end(request, KUBE_REFUSED, "");
-    else if (code == CURLE_OK)
-        request_end(request, KUBE_COMPLETE, "");
-    else
-        request_end(request, KUBE_UNREACHABLE,
-                    request->reason[0] ? request->reason : curl_easy_strerror(code));
 }
 
 /* ---- time */
@@ -210,6 +137,83 @@ void kube_requests_break(struct kube_client *client, uint64_t generation)
             request = request->next;
         }
     }
+}
+
+/* ---- what curl calls */
+
+static size_t header_received(char *data, size_t size, size_t count, void *context)
+{
+    struct kube_request *request = context;
+    long status = 0;
+    char *type = NULL;
+
+    request->active = kube_now();
+    /* The empty line ends the headers; those of a 1xx are followed by others. */
+    if (size * count > 2 || data[0] != '\r')
+        return size * count;
+    curl_easy_getinfo(request->easy, CURLINFO_RESPONSE_CODE, &status);
+    curl_easy_getinfo(request->easy, CURLINFO_CONTENT_TYPE, &type);
+    if (status < 200 || request->head_seen)
+        return size * count;
+    request->head_seen = true;
+    if (timer_arm(request) ||
+        request->handler->head(request->context, status, type ? type : "") < 0) {
+        request->refused = true;
+        return 0;
+    }
+    return size * count;
+}
+
+static size_t body_received(char *data, size_t size, size_t count, void *context)
+{
+    struct kube_request *request = context;
+
+    request->active = kube_now();
+    if (request->handler->body(request->context, data, size * count) < 0) {
+        request->refused = true;
+        return CURL_WRITEFUNC_ERROR;
+    }
+    return size * count;
+}
+
+/* A peer that is gone shows within a minute: unanswered data by the user timeout, an idle
+ * connection by keepalive. What lives but does not speak, the request's own timer finds. */
+static curl_socket_t socket_open(void *context _unused_, curlsocktype purpose _unused_,
+                                 struct curl_sockaddr *address)
+{
+    static const struct {
+        int level, name, value;
+    } options[] = {
+        {SOL_SOCKET, SO_KEEPALIVE, 1},          {IPPROTO_TCP, TCP_KEEPIDLE, 30},
+        {IPPROTO_TCP, TCP_KEEPINTVL, 10},       {IPPROTO_TCP, TCP_KEEPCNT, 3},
+        {IPPROTO_TCP, TCP_USER_TIMEOUT, 60000},
+    };
+    int fd = socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+
+    if (fd < 0)
+        return CURL_SOCKET_BAD;
+    for (size_t i = 0; i < ARRAY_SIZE(options); i++) {
+        if (setsockopt(fd, options[i].level, options[i].name, &options[i].value, sizeof(int)) < 0) {
+            close(fd);
+            return CURL_SOCKET_BAD;
+        }
+    }
+    return fd;
+}
+
+void kube_request_ended(void *owner, CURLcode code)
+{
+    struct kube_request *request = owner;
+
+    request->added = false;
+    request->code = code;
+    if (request->refused)
+        request_end(request, KUBE_REFUSED, "");
+    else if (code == CURLE_OK)
+        request_end(request, KUBE_COMPLETE, "");
+    else
+        request_end(request, KUBE_UNREACHABLE,
+                    request->reason[0] ? request->reason : curl_easy_strerror(code));
 }
 
 /* ---- making the request */

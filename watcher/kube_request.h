@@ -23,6 +23,7 @@ enum kube_outcome {
 
 struct kube_result {
     enum kube_outcome outcome;
+    int code;            /* libcurl's, 0: it knows of no error */
     long status;         /* of HTTP; 0: none came */
     bool head;           /* the response had started */
     long retry_after;    /* seconds; 0: not given */

@@ -21,7 +21,7 @@ enum {
     TROUBLE_REMINDER_MS = 600000,
 };
 
-enum phase { WAITING, LISTING, STREAMING, WATCHING };
+enum phase { WAITING, PROBING, LISTING, STREAMING, WATCHING };
 
 struct kube_watch {
     struct kube_client *client;
@@ -34,6 +34,7 @@ struct kube_watch {
     char version[KUBE_VERSION_SIZE]; /* to watch from; "": a list is needed */
     char *next;                      /* token of the next page, or NULL */
     struct kube_backoff backoff;
+    bool probe;             /* before it resumes: has the server been set back meanwhile? */
     unsigned resumes;       /* watches in a row that brought nothing */
     uint64_t no_streaming;  /* until then the server is not asked for streaming lists */
     uint64_t trouble_since; /* 0: all is well */
@@ -63,11 +64,11 @@ static void trouble_note(struct kube_watch *watch, const char *what, const char 
         return;
     snprintf(watch->trouble, sizeof(watch->trouble), "%s", what);
     watch->trouble_logged = now;
-    log_warning(what, log_string("resource", watch->resource->name),
-                log_string("verb", watch->phase == LISTING ? "list" : "watch"),
-                log_string("server", kube_client_server(watch->client)),
-                log_string("reason", reason),
-                log_number("since_seconds", (int64_t)(now - watch->trouble_since) / 1000));
+    log_warning(
+        what, log_string("resource", watch->resource->name),
+        log_string("verb", watch->phase == LISTING || watch->phase == PROBING ? "list" : "watch"),
+        log_string("server", kube_client_server(watch->client)), log_string("reason", reason),
+        log_number("since_seconds", (int64_t)(now - watch->trouble_since) / 1000));
 }
 
 static void trouble_end(struct kube_watch *watch)
@@ -103,7 +104,9 @@ static void response_reset(struct kube_watch *watch)
 
 static const struct kube_handler watch_handler;
 
-/* Sends what is due: the next page, a list, or the watch. */
+/* Sends what is due: the next page, a list, or the watch. A server that was away may come back with
+ * an older state of its storage. A watch from a version that is in its future would then bring
+ * nothing, or the events of another history, so the version is asked for first. */
 static void watch_request(struct kube_watch *watch)
 {
     const struct kube_timing *timing = &watch->client->timing;
@@ -112,7 +115,11 @@ static void watch_request(struct kube_watch *watch)
     _cleanup_free_ char *text = NULL;
     unsigned total = timing->page;
 
-    if (watch->version[0]) {
+    if (watch->version[0] && watch->probe) {
+        watch->phase = PROBING;
+        path.selector = NULL;
+        path.limit = 1;
+    } else if (watch->version[0]) {
         watch->phase = WATCHING;
         path.watch_seconds = seconds ? seconds : 1;
         path.version = watch->version;
@@ -146,6 +153,7 @@ static void watch_relist(struct kube_watch *watch)
 {
     watch->version[0] = '\0';
     watch->resumes = 0;
+    watch->probe = false;
     free(TAKE_PTR(watch->next));
 }
 
@@ -182,6 +190,8 @@ static int item_received(void *context, const char *data, size_t length)
 {
     struct kube_watch *watch = context;
 
+    if (watch->phase == PROBING)
+        return 0;
     return kube_item_read(watch->resource->kind, data, length, watch->sink, watch->response.reason);
 }
 
@@ -241,7 +251,7 @@ static int response_body(void *context, const char *data, size_t length)
         return kube_buffer_add(&watch->response.error_body, data, length < room ? length : room,
                                ERROR_BODY_LIMIT);
     }
-    if (watch->phase == LISTING)
+    if (watch->phase == LISTING || watch->phase == PROBING)
         error = kube_list_feed(&watch->response.list, data, length, item_received, watch);
     else
         error = kube_lines_feed(&watch->response.lines, data, length, line_received, watch);
@@ -267,27 +277,53 @@ static void watch_resume_failed(struct kube_watch *watch)
     watch_failed(watch);
 }
 
-static void page_ended(struct kube_watch *watch)
+static int page_read(struct kube_watch *watch, struct kube_envelope *envelope)
 {
     struct kube_list *list = &watch->response.list;
-    struct kube_envelope envelope = {0};
 
     if (!list->whole)
-        refuse(watch, "the list is truncated");
-    else if (kube_envelope_read(list->envelope.data, list->envelope.length, &envelope,
-                                watch->response.reason) == 0) {
-        free(TAKE_PTR(watch->next));
-        watch->next = envelope.next[0] ? strdup(envelope.next) : NULL;
-        if (!envelope.next[0]) {
-            snprintf(watch->version, sizeof(watch->version), "%s", envelope.version);
-            watch->sink->list_end(watch->sink->context, watch->resource->kind);
-            trouble_end(watch);
-        }
-        if (!envelope.next[0] || watch->next) {
-            watch_request(watch);
-            return;
-        }
-        refuse(watch, "out of memory");
+        return refuse(watch, "the list is truncated");
+    return kube_envelope_read(list->envelope.data, list->envelope.length, envelope,
+                              watch->response.reason);
+}
+
+/* A page is complete: the next one, or the watch. */
+static int page_take(struct kube_watch *watch, const struct kube_envelope *envelope)
+{
+    free(TAKE_PTR(watch->next));
+    if (envelope->next[0]) {
+        watch->next = strdup(envelope->next);
+        return watch->next ? 0 : refuse(watch, "out of memory");
+    }
+    snprintf(watch->version, sizeof(watch->version), "%s", envelope->version);
+    watch->sink->list_end(watch->sink->context, watch->resource->kind);
+    trouble_end(watch);
+    return 0;
+}
+
+static void probe_take(struct kube_watch *watch, const struct kube_envelope *envelope)
+{
+    watch->probe = false;
+    if (!version_is_older(envelope->version, watch->version))
+        return;
+    log_warning("API server has been set back to an older state: listing again",
+                log_string("resource", watch->resource->name), log_string("known", watch->version),
+                log_string("now", envelope->version));
+    watch_relist(watch);
+}
+
+static void page_ended(struct kube_watch *watch)
+{
+    struct kube_envelope envelope = {0};
+    int error = page_read(watch, &envelope);
+
+    if (!error && watch->phase == PROBING)
+        probe_take(watch, &envelope);
+    else if (!error)
+        error = page_take(watch, &envelope);
+    if (!error) {
+        watch_request(watch);
+        return;
     }
     trouble_note(watch, "response of the API server makes no sense", watch->response.reason);
     watch_relist(watch);
@@ -357,7 +393,7 @@ static void status_ended(struct kube_watch *watch, long code, const struct kube_
 
 static void complete_ended(struct kube_watch *watch, const struct kube_result *result)
 {
-    if (result->status == 200 && watch->phase == LISTING) {
+    if (result->status == 200 && (watch->phase == LISTING || watch->phase == PROBING)) {
         page_ended(watch);
         return;
     }
@@ -405,20 +441,20 @@ static void response_ended(void *context, const struct kube_result *result)
         refused_ended(watch, result);
         break;
     case KUBE_SILENT:
-        /* A server that says nothing at all, not even by a bookmark, may have been set back to a
-         * time before our version: it would stay silent until it gets there. */
+        kube_client_note_away(watch->client, result->code, result->reason);
+        watch->probe = true;
         if (watch->phase == WATCHING && !watch->response.progress && result->head)
-            watch_relist(watch);
-        kube_client_note_away(watch->client, result->reason);
-        watch_failed(watch);
+            watch_relist(watch); /* not even a bookmark: there must be one a minute */
+        watch_resume_failed(watch);
         break;
     case KUBE_NO_CREDENTIALS:
         trouble_note(watch, "cannot read the credentials for the API server", result->reason);
         watch_failed(watch);
         break;
     case KUBE_UNREACHABLE:
-        kube_client_note_away(watch->client, result->reason);
+        kube_client_note_away(watch->client, result->code, result->reason);
         kube_client_failed(watch->client, result->generation);
+        watch->probe = true;
         watch_failed(watch);
         break;
     }

@@ -86,24 +86,26 @@ YAML
 # ---- the servers -------------------------------------------------------------------------------
 
 cluster_etcd_start() { # [FURTHER-OPTION...]
-    lab_in "$CLUSTER_SPACE" "$CLUSTER_PROGRAMS/etcd" --data-dir "$CLUSTER_DIR/etcd" --unsafe-no-fsync \
+    (exec nsenter --net="/run/netns/$CLUSTER_SPACE" -- "$CLUSTER_PROGRAMS/etcd" --data-dir "$CLUSTER_DIR/etcd" --unsafe-no-fsync \
         --listen-client-urls http://127.0.0.1:2379 --advertise-client-urls http://127.0.0.1:2379 \
-        --listen-peer-urls http://127.0.0.1:2380 --log-level warn "$@" \
+        --listen-peer-urls http://127.0.0.1:2380 --log-level warn "$@") \
         >>"$CLUSTER_DIR/etcd.log" 2>&1 </dev/null {LAB_NEVER}>&- &
     CLUSTER_ETCD=$!
+    disown
 }
 
 cluster_api_start() { # [FURTHER-OPTION...]; returns at once
-    lab_in "$CLUSTER_SPACE" "$CLUSTER_PROGRAMS/kube-apiserver" --etcd-servers http://127.0.0.1:2379 \
+    (exec nsenter --net="/run/netns/$CLUSTER_SPACE" -- "$CLUSTER_PROGRAMS/kube-apiserver" --etcd-servers http://127.0.0.1:2379 \
         --secure-port 6443 --bind-address "$CLUSTER_ADDRESS" --advertise-address "$CLUSTER_ADDRESS" \
         --client-ca-file "$CLUSTER_PKI/ca.crt" --tls-cert-file "$CLUSTER_PKI/server.crt" \
         --tls-private-key-file "$CLUSTER_PKI/server.key" --authorization-mode RBAC \
         --endpoint-reconciler-type none --disable-admission-plugins ServiceAccount \
         --service-account-issuer https://kubernetes.default.svc --service-cluster-ip-range 10.96.0.0/16 \
         --service-account-key-file "$CLUSTER_PKI/accounts.key" \
-        --service-account-signing-key-file "$CLUSTER_PKI/accounts.key" "$@" \
+        --service-account-signing-key-file "$CLUSTER_PKI/accounts.key" "$@") \
         >>"$CLUSTER_DIR/apiserver.log" 2>&1 </dev/null {LAB_NEVER}>&- &
     CLUSTER_API=$!
+    disown
 }
 
 cluster_listens() {
@@ -112,12 +114,6 @@ cluster_listens() {
 
 cluster_api_ready() { # the server answers, and RBAC's own roles are there
     lab_wait 60 cluster_listens && lab_wait 60 kubectl get --raw /readyz >/dev/null
-}
-
-# cluster_end PID SIGNAL: ends a server and waits for it.
-cluster_end() {
-    kill "-$2" "$1"
-    wait "$1" 2>/dev/null || true
 }
 
 kubectl() {
@@ -154,7 +150,7 @@ cluster_token() { # FILE [DURATION]
 # cluster_join NAME ADDRESS PODCIDR [LABELS]: a node of the lab whose watcher asks the API server, with
 # the kubeconfig that it has for that: nodes/NAME/kubeconfig, with the token in nodes/NAME/token.
 cluster_join() {
-    local node=$LAB_DIR/nodes/$1
+    local node=$LAB_DIR/nodes/$1 LAB_CONFIG='log: {level: debug}'
     lab_node "$1" "$2" "$3"
     python3 - "$node/egressgw.yaml" "$node/kubeconfig" <<'PY'
 import re, sys
