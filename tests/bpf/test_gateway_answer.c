@@ -205,6 +205,22 @@ static void test_what_is_no_answer_passes(void **state)
     assert_frame(&harness->out, &frame);
 }
 
+/* No mapping has such a port; the host's own connections do. */
+static void test_ephemeral_ports_are_the_hosts(void **state)
+{
+    struct nat_key claim = flow_key(IPPROTO_UDP, EGRESS_IP, 40000, SERVER, 53);
+    struct nat_reverse reverse = {.pod = address_of(POD_OTHER), .node = address_of(NODE_OTHER)};
+    struct packet_spec in = udp_answer;
+    struct harness *harness = *state;
+
+    put_gateway_role(harness);
+    assert_int_equal(bpf_map_update_elem(bpf_map__fd(harness->skeleton->maps.nat_reverse), &claim,
+                                         &reverse, BPF_ANY),
+                     0);
+    in.destination_port = 40000;
+    expect_not_ours(harness, &in);
+}
+
 static void test_ping_of_the_node_passes(void **state)
 {
     struct packet_spec out = udp_out, in = udp_answer;
@@ -336,6 +352,7 @@ int main(void)
         TEST(test_answer_too_big_for_the_tunnel),
         TEST(test_answer_with_hop_limit_used_up),
         TEST(test_what_is_no_answer_passes),
+        TEST(test_ephemeral_ports_are_the_hosts),
         TEST(test_ping_of_the_node_passes),
         TEST(test_local_pod_leaves_with_the_egress_ip),
         TEST(test_local_pod_by_another_interface),
