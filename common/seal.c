@@ -62,7 +62,15 @@ static bool has_effective(cap_value_t value)
     return now && cap_get_flag(now, value, CAP_EFFECTIVE, &flag) == 0 && flag == CAP_SET;
 }
 
-/* Exactly these and, with `extra`, that one; inheritable and ambient are empty. */
+static bool capabilities_are(cap_t wanted)
+{
+    _cleanup_cap_ cap_t now = cap_get_proc();
+
+    return now && cap_compare(now, wanted) == 0;
+}
+
+/* Exactly these and, with `extra`, that one; inheritable and ambient are empty. Where there is
+ * nothing to change the kernel is not asked: a service manager may have forbidden capset(). */
 static int capabilities_set(const struct seal *seal, const cap_value_t *extra)
 {
     _cleanup_cap_ cap_t wanted = cap_init();
@@ -79,10 +87,11 @@ static int capabilities_set(const struct seal *seal, const cap_value_t *extra)
     }
     if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0))
         return -errno;
+    if (capabilities_are(wanted))
+        return 0;
     if (cap_set_proc(wanted))
         return -errno;
-    _cleanup_cap_ cap_t now = cap_get_proc();
-    return now && cap_compare(now, wanted) == 0 ? 0 : -EPERM;
+    return capabilities_are(wanted) ? 0 : -EPERM;
 }
 
 static int ids_change(uid_t uid, gid_t gid)

@@ -341,6 +341,27 @@ static void refuse_missing_capability(void **state)
     assert_exits(keep_what_is_missing, 0);
 }
 
+/* As the units start the planner and the watcher: without any capability, and without the call
+ * that changes them. */
+static int drop_without_capset(void)
+{
+    scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ALLOW);
+
+    if (geteuid() == 0 && (setresgid(1, 1, 1) || setresuid(1, 1, 1)))
+        return 1;
+    if (!filter || seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(capset), 0) ||
+        seccomp_load(filter))
+        return 2;
+    seccomp_release(filter);
+    return drop_with(NULL, 0) ? 3 : 0;
+}
+
+static void seal_where_nothing_is_held(void **state)
+{
+    (void)state;
+    assert_exits(drop_without_capset, 0);
+}
+
 static int become_in_parts(void)
 {
     static const cap_value_t keep[] = {CAP_NET_ADMIN};
@@ -584,6 +605,7 @@ int main(void)
         cmocka_unit_test(resolve_users),
         cmocka_unit_test(refuse_users),
         cmocka_unit_test(refuse_missing_capability),
+        cmocka_unit_test(seal_where_nothing_is_held),
         cmocka_unit_test(allow_ordinary_work),
         cmocka_unit_test(kill_at_forbidden_calls),
         cmocka_unit_test(check_arguments),
