@@ -50,27 +50,46 @@ static int bpffs_check(const char *root)
     return -ENODEV;
 }
 
-static int directory_make(const struct pins *pins, const char *path)
+/* Takes root's directory over. Anybody else's is refused, and so is a link: where the filesystem
+ * lets every user in, they would choose what we give away and what we find pinned. */
+static int directory_own(const struct pins *pins, const char *path)
 {
+    _cleanup_close_ int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     struct stat status;
 
-    if (mkdir(path, DIRECTORY_MODE) < 0 && errno != EEXIST) {
+    if (fd < 0 || fstat(fd, &status) < 0) {
         int error = errno;
 
-        log_error("cannot make the directory of the pins", log_string("path", path),
-                  log_errno(error));
+        log_error("the directory of the pins cannot be opened: it must be a directory, no link",
+                  log_string("path", path), log_errno(error));
         return -error;
     }
-    if (stat(path, &status) < 0)
-        return -errno;
     if (status.st_uid == pins->uid && status.st_gid == pins->gid)
         return 0;
-    if (geteuid() == 0 && chown(path, pins->uid, pins->gid) == 0 &&
-        chmod(path, DIRECTORY_MODE) == 0)
+    if (geteuid() == 0 && status.st_uid == 0 && fchown(fd, pins->uid, pins->gid) == 0 &&
+        fchmod(fd, DIRECTORY_MODE) == 0)
         return 0;
-    log_error("the directory of the pins belongs to somebody else", log_string("path", path),
-              log_number("uid", status.st_uid), log_number("wanted", pins->uid));
+    log_error("the directory of the pins belongs to somebody else: give it to the loader's user, "
+              "or remove it by egressgw-loader --detach",
+              log_string("path", path), log_number("uid", status.st_uid),
+              log_number("wanted", pins->uid));
     return -EPERM;
+}
+
+static int directory_make(const struct pins *pins, const char *path)
+{
+    bool made = mkdir(path, DIRECTORY_MODE) == 0;
+    int error = 0;
+
+    if (!made && errno != EEXIST)
+        error = errno;
+    /* The umask of a service would keep the group, which may dump, from searching it. */
+    else if (made && chmod(path, DIRECTORY_MODE) < 0)
+        error = errno;
+    if (!error)
+        return directory_own(pins, path);
+    log_error("cannot make the directory of the pins", log_string("path", path), log_errno(error));
+    return -error;
 }
 
 static int directories_make(const struct pins *pins)
@@ -157,7 +176,7 @@ int pins_pin(const struct pins *pins, int fd, const char *folder, const char *na
     error = bpf_obj_pin(fd, fresh);
     if (error)
         return error;
-    if (chmod(fresh, PIN_MODE) < 0 || (geteuid() == 0 && chown(fresh, pins->uid, pins->gid) < 0) ||
+    if (chmod(fresh, PIN_MODE) < 0 || (geteuid() == 0 && lchown(fresh, pins->uid, pins->gid) < 0) ||
         rename(fresh, path) < 0) {
         error = -errno;
         unlink(fresh);
