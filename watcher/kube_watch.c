@@ -39,7 +39,7 @@ struct kube_watch {
     uint64_t no_streaming;  /* until then the server is not asked for streaming lists */
     uint64_t trouble_since; /* 0: all is well */
     uint64_t trouble_logged;
-    char trouble[64]; /* what it is, to tell one from the next */
+    const char *trouble; /* what it is, a constant: to tell one from the next */
     struct {
         long status;
         bool progress; /* something came that shows that the server knows our version */
@@ -47,22 +47,25 @@ struct kube_watch {
         char reason[KUBE_TEXT_SIZE]; /* of an ERROR event, or why we refuse the response */
         struct kube_buffer error_body;
         struct kube_lines lines;
+        uint64_t line_since; /* when the line began that is not complete; 0: none */
         struct kube_list list;
     } response;
 };
 
 /* ---- what is wrong with this kind, said once */
 
+static const char nonsense[] = "response of the API server makes no sense";
+
 static void trouble_note(struct kube_watch *watch, const char *what, const char *reason)
 {
     uint64_t now = kube_now();
-    bool same = watch->trouble_since && !strcmp(watch->trouble, what);
+    bool same = watch->trouble_since && watch->trouble == what;
 
     if (!watch->trouble_since)
         watch->trouble_since = now;
     if (same && now - watch->trouble_logged < TROUBLE_REMINDER_MS)
         return;
-    snprintf(watch->trouble, sizeof(watch->trouble), "%s", what);
+    watch->trouble = what;
     watch->trouble_logged = now;
     log_warning(
         what, log_string("resource", watch->resource->name),
@@ -240,6 +243,24 @@ static int line_received(void *context, const char *data, size_t length)
     return 0;
 }
 
+/* Lines as they come. One that grows by a byte now and then never ends by itself. */
+static int lines_body(struct kube_watch *watch, const char *data, size_t length)
+{
+    uint64_t now = kube_now();
+    bool ends = memchr(data, '\n', length) != NULL;
+    int error = kube_lines_feed(&watch->response.lines, data, length, line_received, watch);
+
+    if (error)
+        return error;
+    if (watch->response.lines.buffer.length == 0)
+        watch->response.line_since = 0;
+    else if (ends || !watch->response.line_since)
+        watch->response.line_since = now;
+    else if (now - watch->response.line_since > watch->client->timing.silence)
+        return refuse(watch, "an object takes too long to arrive");
+    return 0;
+}
+
 static int response_body(void *context, const char *data, size_t length)
 {
     struct kube_watch *watch = context;
@@ -254,9 +275,10 @@ static int response_body(void *context, const char *data, size_t length)
     if (watch->phase == LISTING || watch->phase == PROBING)
         error = kube_list_feed(&watch->response.list, data, length, item_received, watch);
     else
-        error = kube_lines_feed(&watch->response.lines, data, length, line_received, watch);
+        error = lines_body(watch, data, length);
     if (error && !watch->response.reason[0])
-        refuse(watch, error == -EFBIG    ? "an object of more than 4 MiB"
+        refuse(watch, error == -EFBIG ? "an object of more than 4 MiB, or a list's own fields of "
+                                        "more than 64 KiB"
                       : error == -ENOMEM ? "out of memory"
                                          : "invalid JSON: brackets do not match");
     return error;
@@ -325,7 +347,7 @@ static void page_ended(struct kube_watch *watch)
         watch_request(watch);
         return;
     }
-    trouble_note(watch, "response of the API server makes no sense", watch->response.reason);
+    trouble_note(watch, nonsense, watch->response.reason);
     watch_relist(watch);
     watch_failed(watch);
 }
@@ -422,7 +444,7 @@ static void refused_ended(struct kube_watch *watch, const struct kube_result *re
             status_ended(watch, watch->response.code, result);
         return;
     }
-    trouble_note(watch, "response of the API server makes no sense", watch->response.reason);
+    trouble_note(watch, nonsense, watch->response.reason);
     if (watch->phase != WATCHING)
         watch_relist(watch);
     watch_resume_failed(watch);

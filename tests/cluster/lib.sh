@@ -174,6 +174,34 @@ cluster_log_mark() { # NODE
     wc -l <"$LAB_DIR/nodes/$1/watcher.log" >"$LAB_DIR/nodes/$1/mark"
 }
 
+# ---- one kind alone, and other peers -----------------------------------------------------------
+
+# cluster_peer NAME ARGUMENT...: peer.py with these arguments; cluster_follow NAME ARGUMENT...:
+# kube_follow, whose output is in $LAB_DIR/NAME.out. Both beside the API server.
+cluster_peer() { # NAME ARGUMENT...
+    (exec nsenter --net="/run/netns/$CLUSTER_SPACE" -- python3 "$CLUSTER_HOME/peer.py" "${@:2}") \
+        >"$LAB_DIR/$1.peer" 2>&1 </dev/null {LAB_NEVER}>&- &
+    echo $! >"$LAB_DIR/$1.peer.pid"
+    disown
+    lab_wait 20 grep -q ready "$LAB_DIR/$1.peer"
+}
+
+cluster_peer_end() { # NAME
+    kill "$(<"$LAB_DIR/$1.peer.pid")"
+}
+
+cluster_follow() { # NAME ARGUMENT...
+    (exec nsenter --net="/run/netns/$CLUSTER_SPACE" -- "$LAB_TOOLS/kube_follow" "${@:2}") \
+        >"$LAB_DIR/$1.out" 2>&1 </dev/null {LAB_NEVER}>&- &
+    echo $! >"$LAB_DIR/$1.pid"
+    disown
+}
+
+cluster_follow_end() { # NAME
+    kill "$(<"$LAB_DIR/$1.pid")"
+    lab_wait 10 grep -q '^peak' "$LAB_DIR/$1.out"
+}
+
 # ---- objects -----------------------------------------------------------------------------------
 
 # cluster_pod NAME NODE ADDRESS NAMESPACE LABELS: a running pod. LABELS: "app: web, tier: a".
