@@ -5,6 +5,10 @@
 #include <stdio.h>
 #include <string.h>
 
+/* In capacities of a map. A generation has up to two and, where it is a snapshot, one more of
+ * removals. */
+enum { STAGE_LIMIT = 2, PENDING_LIMIT = 4 };
+
 static struct entries table_entries(unsigned table)
 {
     return ENTRIES(table_shapes[table].key_size, table_shapes[table].value_size);
@@ -99,7 +103,7 @@ int apply_stage(struct apply *apply, const struct table_entry *items, size_t cou
             *why = "a removal in a snapshot";
             return -EINVAL;
         }
-        if (stage->count >= 2 * apply->backend->capacity(apply->backend, item->table) &&
+        if (stage->count >= STAGE_LIMIT * apply->backend->capacity(apply->backend, item->table) &&
             !entries_find(stage, &item->key)) {
             *why = "a generation of more than twice the entries that the table can hold";
             return -EMSGSIZE;
@@ -129,6 +133,18 @@ static int stage_add_removals(struct apply *apply)
         }
     }
     return 0;
+}
+
+/* However long a map is full, what waits for room is bounded: a snapshot, which replaces all of it,
+ * always passes. */
+static bool stage_has_room(const struct apply *apply)
+{
+    for (unsigned table = 0; table < TABLES; table++) {
+        if (apply->pending[table].count + apply->stage[table].count >
+            PENDING_LIMIT * apply->backend->capacity(apply->backend, table))
+            return false;
+    }
+    return true;
 }
 
 /* What was staged takes the place of what was pending for the same keys. All memory is had before
@@ -181,6 +197,9 @@ int apply_commit(struct apply *apply, struct apply_result *result)
             return fail(apply, result, -ENOMEM, "no memory to compare the snapshot");
         tables_clear(apply->pending);
     }
+    if (!stage_has_room(apply))
+        return fail(apply, result, -EMSGSIZE,
+                    "more changes wait than the tables could hold: a snapshot is needed");
     if (stage_merge(apply) < 0)
         return fail(apply, result, -ENOMEM, "no memory to take in the generation");
     tables_clear(apply->stage);

@@ -55,7 +55,8 @@ int apply_stage(struct apply *apply, const struct table_entry *items, size_t cou
 /*
  * Ends the generation and brings it into the kernel. 0: all of it is there. Else `result->taken`
  * tells whether it was taken in as far as was safe, with the rest pending, or was refused as a
- * whole: it contradicts itself or what is there (-EINVAL), the maps cannot be read (-EIO), -ENOMEM.
+ * whole: it contradicts itself or what is there (-EINVAL), the maps cannot be read (-EIO), more
+ * would wait than a snapshot could ask for (-EMSGSIZE), -ENOMEM.
  * `result` is filled in every case.
  */
 int apply_commit(struct apply *apply, struct apply_result *result) _must_check_;

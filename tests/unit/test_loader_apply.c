@@ -224,6 +224,25 @@ static void test_full_routes_hold_endpoints(void **state)
     assert_int_equal(routes->count, 2);
 }
 
+/* A planner that goes on changing what a full map has no room for does not fill our memory. */
+static void test_what_waits_is_bounded(void **state)
+{
+    struct fixture *fixture = *state;
+    struct apply_result result;
+    unsigned host = 0;
+
+    do {
+        host++;
+        assert_true(host <= 8 * CAPACITY);
+        (void)!COMMIT(fixture, false, &result, endpoint(host, PROFILE_NONE));
+    } while (result.taken);
+    assert_int_equal(result.error, -EMSGSIZE);
+    assert_int_equal(fixture->fake.maps[TABLE_ENDPOINTS].count, CAPACITY);
+    assert_int_equal(fixture->apply.pending[TABLE_ENDPOINTS].count, 4 * CAPACITY);
+    assert_int_equal(COMMIT(fixture, true, &result, endpoint(1, PROFILE_NONE)), 0);
+    assert_int_equal(fixture->fake.maps[TABLE_ENDPOINTS].count, 1);
+}
+
 static void test_unreadable_maps(void **state)
 {
     struct fixture *fixture = *state;
@@ -262,6 +281,7 @@ int main(void)
         TEST(test_stage_is_bounded),
         TEST(test_full_endpoints),
         TEST(test_full_routes_hold_endpoints),
+        TEST(test_what_waits_is_bounded),
         TEST(test_unreadable_maps),
         TEST(test_snapshot_reads_the_maps_anew),
     };
