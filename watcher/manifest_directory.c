@@ -165,7 +165,11 @@ static void directory_lose(struct manifest_directory *directory, int error)
 {
     if (directory->fd >= 0)
         close(TAKE_FD(directory->fd));
-    if (!directory->missing)
+    if (!directory->missing && error == ENOSPC) /* as inotify names it */
+        log_error("cannot watch directory of manifests, what was known of it stays in force: raise "
+                  "fs.inotify.max_user_watches",
+                  log_string("directory", directory->path));
+    else if (!directory->missing)
         log_error(directory->was_read
                       ? "directory of manifests is gone, what was known of it stays in force"
                       : "cannot read directory of manifests, nothing is planned until it is there",
