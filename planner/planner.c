@@ -19,6 +19,9 @@
 
 enum { PLANNER_OPEN_FILES = 64 };
 
+/* Bytes. 100,000 pods take 50 MB; a peer that never ends takes no more than this. */
+#define PLANNER_ADDRESS_SPACE (4ULL << 30)
+
 struct planner {
     struct config config;
     struct event_base *base;
@@ -141,7 +144,10 @@ static int planner_seal(const struct planner *planner)
 {
     struct seal seal = {
         .user = planner->config.users.planner,
-        .limits = {.open_files = PLANNER_OPEN_FILES, .no_file_writes = true, .no_processes = true},
+        .limits = {.open_files = PLANNER_OPEN_FILES,
+                   .address_space = PLANNER_ADDRESS_SPACE,
+                   .no_file_writes = true,
+                   .no_processes = true},
         .rules = planner_rules,
         .rule_count = planner_rule_count,
     };

@@ -18,6 +18,9 @@
 
 enum { WATCHER_SOURCES = 2, WATCHER_OPEN_FILES = 256 };
 
+/* Bytes. 100,000 pods take 100 MB; a peer that never ends takes no more than this. */
+#define WATCHER_ADDRESS_SPACE (4ULL << 30)
+
 struct watcher {
     struct config config;
     struct event_base *base;
@@ -154,7 +157,10 @@ static int watcher_seal(const struct watcher *watcher)
 {
     struct seal seal = {
         .user = watcher->config.users.watcher,
-        .limits = {.open_files = WATCHER_OPEN_FILES, .no_file_writes = true, .no_processes = true},
+        .limits = {.open_files = WATCHER_OPEN_FILES,
+                   .address_space = WATCHER_ADDRESS_SPACE,
+                   .no_file_writes = true,
+                   .no_processes = true},
         .rules = watcher_rules,
         .rule_count = watcher_rule_count,
     };
