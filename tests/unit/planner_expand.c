@@ -27,28 +27,28 @@ struct meanings {
     size_t count;
 };
 
-void entries_add(struct entries *entries, const struct table_entry *entry)
+void expansion_add(struct expansion *expansion, const struct table_entry *entry)
 {
-    if (entries->count == entries->capacity) {
-        entries->capacity = entries->capacity ? entries->capacity * 2 : 64;
-        entries->items = memory_resize(entries->items, entries->capacity, sizeof(*entry));
+    if (expansion->count == expansion->capacity) {
+        expansion->capacity = expansion->capacity ? expansion->capacity * 2 : 64;
+        expansion->items = memory_resize(expansion->items, expansion->capacity, sizeof(*entry));
     }
-    entries->items[entries->count++] = *entry;
+    expansion->items[expansion->count++] = *entry;
 }
 
-void entries_clear(struct entries *entries)
+void expansion_clear(struct expansion *expansion)
 {
-    free(entries->items);
-    *entries = (struct entries){0};
+    free(expansion->items);
+    *expansion = (struct expansion){0};
 }
 
-void entries_of_plan(const struct plan *plan, struct entries *entries)
+void expansion_collect(const struct desired *desired, struct expansion *expansion)
 {
     struct desired_cursor cursor = {0};
     struct table_entry entry;
 
-    while (plan_desired_next(plan, &cursor, &entry))
-        entries_add(entries, &entry);
+    while (desired_next(desired, &cursor, &entry))
+        expansion_add(expansion, &entry);
 }
 
 static struct meaning *meaning_find(const struct meanings *meanings, uint32_t number)
@@ -81,11 +81,11 @@ static void meanings_clear(struct meanings *meanings)
     free(meanings->items);
 }
 
-static void groups_collect(const struct entries *entries, struct meanings *groups,
+static void groups_collect(const struct expansion *expansion, struct meanings *groups,
                            struct lines *lines)
 {
-    for (size_t i = 0; i < entries->count; i++) {
-        const struct table_entry *entry = &entries->items[i];
+    for (size_t i = 0; i < expansion->count; i++) {
+        const struct table_entry *entry = &expansion->items[i];
         struct meaning *group;
 
         if (entry->table != TABLE_GATEWAYS)
@@ -142,13 +142,13 @@ static void route_expand(const struct table_entry *entry, const struct plan *pla
                     policy_name(plan, route->policy, name, sizeof(name)), group_text);
 }
 
-static void profiles_collect(const struct entries *entries, const struct plan *plan,
+static void profiles_collect(const struct expansion *expansion, const struct plan *plan,
                              const struct meanings *groups, struct meanings *profiles,
                              struct lines *lines)
 {
-    for (size_t i = 0; i < entries->count; i++)
-        if (entries->items[i].table == TABLE_ROUTES)
-            route_expand(&entries->items[i], plan, groups, profiles, lines);
+    for (size_t i = 0; i < expansion->count; i++)
+        if (expansion->items[i].table == TABLE_ROUTES)
+            route_expand(&expansion->items[i], plan, groups, profiles, lines);
     for (size_t i = 0; i < profiles->count; i++) {
         lines_sort(&profiles->items[i].routes);
         profiles->items[i].text = lines_join(&profiles->items[i].routes);
@@ -181,20 +181,21 @@ static void entry_expand(const struct table_entry *entry, struct meanings *profi
         endpoint_expand(entry, profiles, lines);
 }
 
-void entries_expand(const struct entries *entries, const struct plan *plan, struct lines *lines)
+void expansion_write(const struct expansion *expansion, const struct plan *plan,
+                     struct lines *lines)
 {
     struct meanings groups = {0}, profiles = {0};
 
-    for (size_t i = 0; i < entries->count; i++) {
+    for (size_t i = 0; i < expansion->count; i++) {
         const char *why = "";
 
-        if (table_entry_check(&entries->items[i], &why) < 0)
+        if (table_entry_check(&expansion->items[i], &why) < 0)
             fail_msg("%s", why);
     }
-    groups_collect(entries, &groups, lines);
-    profiles_collect(entries, plan, &groups, &profiles, lines);
-    for (size_t i = 0; i < entries->count; i++)
-        entry_expand(&entries->items[i], &profiles, lines);
+    groups_collect(expansion, &groups, lines);
+    profiles_collect(expansion, plan, &groups, &profiles, lines);
+    for (size_t i = 0; i < expansion->count; i++)
+        entry_expand(&expansion->items[i], &profiles, lines);
     for (size_t i = 0; i < profiles.count; i++)
         assert_true(profiles.items[i].used);
     lines_sort(lines);

@@ -2,6 +2,7 @@
 #ifndef TESTS_PLANNER_EXPAND_H
 #define TESTS_PLANNER_EXPAND_H
 
+#include "planner/desired.h"
 #include "planner/plan.h"
 #include "tests/unit/planner_lines.h"
 
@@ -9,18 +10,18 @@
  * Table entries as lines, with profiles and groups written out. Checks on the way that each entry
  * is valid, that no profile, group or slot is missing, and that no profile is there for nothing.
  */
-struct entries {
+struct expansion {
     struct table_entry *items;
     size_t count;
     size_t capacity;
 };
 
-void entries_add(struct entries *entries, const struct table_entry *entry);
-void entries_clear(struct entries *entries);
-/* All entries of a plan. */
-void entries_of_plan(const struct plan *plan, struct entries *entries);
+void expansion_add(struct expansion *expansion, const struct table_entry *entry);
+void expansion_clear(struct expansion *expansion);
+void expansion_collect(const struct desired *desired, struct expansion *expansion);
 
 /* `plan` knows the names of policies. */
-void entries_expand(const struct entries *entries, const struct plan *plan, struct lines *lines);
+void expansion_write(const struct expansion *expansion, const struct plan *plan,
+                     struct lines *lines);
 
 #endif

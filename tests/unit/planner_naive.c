@@ -11,6 +11,8 @@
 struct naive {
     const struct world *world;
     const struct plan_config *config;
+    struct ip_addr gateways[256]; /* tunnel addresses in groups */
+    size_t gateway_count;
 };
 
 /* Goes over the objects of a kind that are there. */
@@ -478,30 +480,41 @@ static bool naive_policy_has_family(const struct policy *policy, bool v4)
     return false;
 }
 
-/* Writes the groups that are in use, and tells whether one has this tunnel address. */
-static bool naive_groups(const struct naive *naive, const struct ip_addr *address,
-                         struct lines *lines)
+static void naive_write_group(struct naive *naive, const struct policy *policy, bool v4,
+                              struct lines *lines)
 {
-    struct gateway slots[GATEWAY_SLOTS];
+    struct gateway slots[GATEWAY_SLOTS], entries[LIMIT_GATEWAYS];
+    bool in_use[LIMIT_GATEWAYS];
+    size_t count = naive_slots(naive, policy, v4, slots);
+    _cleanup_free_ char *group = NULL;
+
+    if (count == 0)
+        return;
+    group = lines_group(slots, count);
+    lines_add(lines, "group %s", group);
+    (void)naive_entries(naive, policy, v4, entries, in_use);
+    for (size_t i = 0; i < policy->gateway_count; i++)
+        if (in_use[i])
+            naive->gateways[naive->gateway_count++] = entries[i].node;
+}
+
+static void naive_write_groups(struct naive *naive, struct lines *lines)
+{
     const struct object *object;
-    bool found = false;
 
     EACH(naive, KIND_POLICY, object)
-    for (int v4 = 0; v4 < 2; v4++) {
-        const struct policy *policy = &object->policy;
-        _cleanup_free_ char *group = NULL;
-        size_t count = naive_policy_has_family(policy, v4) && naive_policy_is_used(naive, policy)
-                           ? naive_slots(naive, policy, v4, slots)
-                           : 0;
+    if (naive_policy_is_used(naive, &object->policy))
+        for (int v4 = 0; v4 < 2; v4++)
+            if (naive_policy_has_family(&object->policy, v4))
+                naive_write_group(naive, &object->policy, v4, lines);
+}
 
-        if (count && lines) {
-            group = lines_group(slots, count);
-            lines_add(lines, "group %s", group);
-        }
-        for (size_t i = 0; address && i < count; i++)
-            found |= ip_addr_equal(&slots[i].node, address);
-    }
-    return found;
+static bool naive_in_group(const struct naive *naive, const struct ip_addr *address)
+{
+    for (size_t i = 0; i < naive->gateway_count; i++)
+        if (ip_addr_equal(&naive->gateways[i], address))
+            return true;
+    return false;
 }
 
 static void naive_write_range(struct lines *lines, unsigned profile, unsigned action,
@@ -528,7 +541,7 @@ static void naive_write_node(const struct naive *naive, const struct node *node,
 
     for (size_t i = 0; i < node->internal_count; i++) {
         const struct ip_addr *address = &node->internal[i];
-        unsigned flags = naive_groups(naive, address, NULL) ? NODE_GATEWAY : 0;
+        unsigned flags = naive_in_group(naive, address) ? NODE_GATEWAY : 0;
 
         for (size_t j = 0; self && j < self->internal_count; j++)
             if (ip_addr_equal(&self->internal[j], address))
@@ -562,9 +575,10 @@ static void naive_write_settings(const struct naive *naive, struct lines *lines)
 
 void naive_compute(const struct world *world, const struct plan_config *config, struct lines *lines)
 {
-    struct naive naive = {world, config};
+    struct naive naive = {.world = world, .config = config};
     const struct object *object;
 
+    naive_write_groups(&naive, lines);
     naive_write_settings(&naive, lines);
     EACH(&naive, KIND_NODE, object)
     naive_write_node(&naive, &object->node, lines);
@@ -576,13 +590,12 @@ void naive_compute(const struct world *world, const struct plan_config *config, 
     naive_write_range(lines, PROFILE_POD_RANGES, ROUTE_POD_RANGE, config->pod_cidrs.items,
                       config->pod_cidrs.count);
     naive_write_endpoints(&naive, lines);
-    (void)naive_groups(&naive, NULL, lines);
     lines_sort(lines);
 }
 
 bool naive_needs_all_pods(const struct world *world, const struct plan_config *config)
 {
-    struct naive naive = {world, config};
+    struct naive naive = {.world = world, .config = config};
     const struct object *object;
 
     if (naive_cluster_unknown(&naive))

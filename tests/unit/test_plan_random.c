@@ -23,7 +23,7 @@ struct run {
     struct world world;
     struct plan_config config;
     struct plan *plan;
-    struct entries kernel; /* what the loader would have */
+    struct desired kernel; /* what the loader would have */
 };
 
 static void silence(enum log_level level _unused_, const char *line _unused_,
@@ -31,42 +31,33 @@ static void silence(enum log_level level _unused_, const char *line _unused_,
 {
 }
 
-static struct table_entry *kernel_find(struct run *run, const struct table_entry *entry)
-{
-    for (size_t i = 0; i < run->kernel.count; i++) {
-        struct table_entry *other = &run->kernel.items[i];
-
-        if (other->table == entry->table &&
-            memcmp(&other->key, &entry->key, table_shapes[entry->table].key_size) == 0)
-            return other;
-    }
-    return NULL;
-}
-
 /* Applies a change, which must be one. */
 static void kernel_change(struct run *run, const struct table_entry *entry)
 {
-    struct table_entry *old = kernel_find(run, entry);
+    const union table_value *old = desired_find(&run->kernel, entry->table, &entry->key);
     const char *why;
 
     assert_int_equal(table_entry_check(entry, &why), 0);
     if (entry->remove) {
         assert_non_null(old);
-        *old = run->kernel.items[--run->kernel.count];
-    } else if (old) {
-        assert_memory_not_equal(&old->value, &entry->value, table_shapes[entry->table].value_size);
-        *old = *entry;
-    } else {
-        entries_add(&run->kernel, entry);
+        desired_remove(&run->kernel, entry->table, &entry->key);
+        return;
     }
+    if (old)
+        assert_memory_not_equal(old, &entry->value, table_shapes[entry->table].value_size);
+    desired_set(&run->kernel, entry->table, &entry->key, &entry->value);
 }
 
 static void kernel_take_snapshot(struct run *run)
 {
-    entries_clear(&run->kernel);
+    struct desired_cursor cursor = {0};
+    struct table_entry entry;
+
+    desired_clear(&run->kernel);
     plan_sent_nothing(run->plan);
     plan_sent_all(run->plan);
-    entries_of_plan(run->plan, &run->kernel);
+    while (plan_desired_next(run->plan, &cursor, &entry))
+        desired_set(&run->kernel, entry.table, &entry.key, &entry.value);
 }
 
 static void kernel_take_changes(struct run *run)
@@ -128,13 +119,13 @@ static void run_resync(struct run *run)
     plan_sync_end(run->plan, kind);
 }
 
-static void expand_plan(const struct plan *plan, struct lines *lines)
+static void expand(const struct desired *desired, const struct plan *plan, struct lines *lines)
 {
-    struct entries entries = {0};
+    struct expansion expansion = {0};
 
-    entries_of_plan(plan, &entries);
-    entries_expand(&entries, plan, lines);
-    entries_clear(&entries);
+    expansion_collect(desired, &expansion);
+    expansion_write(&expansion, plan, lines);
+    expansion_clear(&expansion);
 }
 
 static void check_fresh(struct run *run, const struct lines *lines)
@@ -146,7 +137,7 @@ static void check_fresh(struct run *run, const struct lines *lines)
     world_feed(&run->world, fresh);
     plan_update(fresh);
     assert_true(plan_ready(fresh));
-    expand_plan(fresh, &fresh_lines);
+    expand(&fresh->desired, fresh, &fresh_lines);
     assert_true(lines_equal(lines, &fresh_lines));
     lines_clear(&fresh_lines);
     plan_free(fresh);
@@ -156,9 +147,9 @@ static void check(struct run *run, bool fresh)
 {
     struct lines lines = {0}, naive = {0}, kernel = {0};
 
-    expand_plan(run->plan, &lines);
+    expand(&run->plan->desired, run->plan, &lines);
     naive_compute(&run->world, &run->config, &naive);
-    entries_expand(&run->kernel, run->plan, &kernel);
+    expand(&run->kernel, run->plan, &kernel);
     assert_true(lines_equal(&lines, &naive));
     assert_true(lines_equal(&lines, &kernel));
     assert_int_equal(plan_needs_all_pods(run->plan),
@@ -229,6 +220,7 @@ static void run_all(uint64_t seed, const struct plan_config *config)
     log_set_sink(silence, NULL);
     run->world.random = seed;
     run->config = *config;
+    desired_init(&run->kernel);
     run->plan = plan_new(config);
     plan_set_pods_complete(run->plan, true);
     for (int kind = 0; kind < KINDS; kind++)
@@ -242,7 +234,7 @@ static void run_all(uint64_t seed, const struct plan_config *config)
     run_events(run);
     check_empty(run);
     plan_free(run->plan);
-    entries_clear(&run->kernel);
+    desired_clear(&run->kernel);
     world_clear(&run->world);
     free(run);
     log_set_sink(NULL, NULL);
