@@ -33,6 +33,17 @@ struct seccomp_rule {
     struct seccomp_argument arguments[2];
 };
 
+/* Rows and their parts, for a file that includes <seccomp.h>. */
+#define SECCOMP_CALL(name)                                                                         \
+    {                                                                                              \
+        .call = SCMP_SYS(name)                                                                     \
+    }
+#define SECCOMP_INT(index_, value_)                                                                \
+    {                                                                                              \
+        .used = true, .index = index_, .test = ARGUMENT_MASKED, .mask = UINT32_MAX,                \
+        .value = value_                                                                            \
+    }
+
 struct seal_limits {
     uint64_t open_files;
     uint64_t address_space; /* bytes; 0: not limited */

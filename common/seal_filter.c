@@ -10,10 +10,6 @@
 
 #include "common/log.h"
 
-#define ANY(name)                                                                                  \
-    {                                                                                              \
-        .call = SCMP_SYS(name)                                                                     \
-    }
 /* Flags: none of the bits in `bits_`. An int argument may carry anything in its upper half. */
 #define WITHOUT(name, index_, bits_)                                                               \
     {                                                                                              \
@@ -21,48 +17,43 @@
             {.used = true, .index = index_, .test = ARGUMENT_MASKED, .mask = bits_}                \
         }                                                                                          \
     }
-#define INT_IS(index_, value_)                                                                     \
-    {                                                                                              \
-        .used = true, .index = index_, .test = ARGUMENT_MASKED, .mask = UINT32_MAX,                \
-        .value = value_                                                                            \
-    }
 
 /* What every daemon does after its start: use the descriptors that it has, wait, take memory that
  * is not executable, log, end. */
 static const struct seccomp_rule common_rules[] = {
-    ANY(read),
-    ANY(write),
-    ANY(readv),
-    ANY(writev),
-    ANY(recvfrom),
-    ANY(recvmsg),
-    ANY(sendto),
-    ANY(sendmsg),
-    ANY(close),
-    ANY(epoll_ctl),
-    ANY(epoll_wait),
-    ANY(epoll_pwait),
-    ANY(restart_syscall),
+    SECCOMP_CALL(read),
+    SECCOMP_CALL(write),
+    SECCOMP_CALL(readv),
+    SECCOMP_CALL(writev),
+    SECCOMP_CALL(recvfrom),
+    SECCOMP_CALL(recvmsg),
+    SECCOMP_CALL(sendto),
+    SECCOMP_CALL(sendmsg),
+    SECCOMP_CALL(close),
+    SECCOMP_CALL(epoll_ctl),
+    SECCOMP_CALL(epoll_wait),
+    SECCOMP_CALL(epoll_pwait),
+    SECCOMP_CALL(restart_syscall),
     /* the vDSO falls back to these where the clock source cannot be read in user space */
-    ANY(clock_gettime),
-    ANY(gettimeofday),
-    ANY(brk),
-    ANY(munmap),
-    ANY(mremap),
-    ANY(madvise),
+    SECCOMP_CALL(clock_gettime),
+    SECCOMP_CALL(gettimeofday),
+    SECCOMP_CALL(brk),
+    SECCOMP_CALL(munmap),
+    SECCOMP_CALL(mremap),
+    SECCOMP_CALL(madvise),
     WITHOUT(mmap, 2, PROT_EXEC),
     WITHOUT(mprotect, 2, PROT_EXEC),
-    ANY(sysinfo), /* qsort() asks once how much memory there is */
-    ANY(getrandom),
-    ANY(futex),
-    ANY(getpid),
-    ANY(gettid),
-    ANY(rt_sigaction),
-    ANY(rt_sigprocmask),
-    ANY(rt_sigreturn),
-    ANY(exit),
-    ANY(exit_group),
-    {.call = SCMP_SYS(prctl), .arguments = {INT_IS(0, PR_GET_SECCOMP)}}, /* the verification */
+    SECCOMP_CALL(sysinfo), /* qsort() asks once how much memory there is */
+    SECCOMP_CALL(getrandom),
+    SECCOMP_CALL(futex),
+    SECCOMP_CALL(getpid),
+    SECCOMP_CALL(gettid),
+    SECCOMP_CALL(rt_sigaction),
+    SECCOMP_CALL(rt_sigprocmask),
+    SECCOMP_CALL(rt_sigreturn),
+    SECCOMP_CALL(exit),
+    SECCOMP_CALL(exit_group),
+    {.call = SCMP_SYS(prctl), .arguments = {SECCOMP_INT(0, PR_GET_SECCOMP)}}, /* the verification */
 };
 
 #ifdef __SANITIZE_ADDRESS__
@@ -72,23 +63,23 @@ static const struct seccomp_rule sanitizer_rules[] = {
      .arguments = {{.used = true, .index = 2, .test = ARGUMENT_MASKED, .mask = 03 | 0100}}},
     {.call = SCMP_SYS(open),
      .arguments = {{.used = true, .index = 1, .test = ARGUMENT_MASKED, .mask = 03 | 0100}}},
-    ANY(fstat),
-    ANY(newfstatat),
-    ANY(stat),
-    ANY(lseek),
-    ANY(readlink),
-    ANY(readlinkat),
-    ANY(ioctl),
-    ANY(getrlimit),
-    ANY(prlimit64),
-    ANY(sched_yield),
-    ANY(sched_getaffinity),
-    ANY(sigaltstack),
-    ANY(getuid),
-    ANY(geteuid),
-    ANY(getppid),
-    ANY(clock_nanosleep),
-    ANY(nanosleep),
+    SECCOMP_CALL(fstat),
+    SECCOMP_CALL(newfstatat),
+    SECCOMP_CALL(stat),
+    SECCOMP_CALL(lseek),
+    SECCOMP_CALL(readlink),
+    SECCOMP_CALL(readlinkat),
+    SECCOMP_CALL(ioctl),
+    SECCOMP_CALL(getrlimit),
+    SECCOMP_CALL(prlimit64),
+    SECCOMP_CALL(sched_yield),
+    SECCOMP_CALL(sched_getaffinity),
+    SECCOMP_CALL(sigaltstack),
+    SECCOMP_CALL(getuid),
+    SECCOMP_CALL(geteuid),
+    SECCOMP_CALL(getppid),
+    SECCOMP_CALL(clock_nanosleep),
+    SECCOMP_CALL(nanosleep),
 };
 
 /* The leak check at the end needs a second process; a sealed one cannot have it. The sanitizer
@@ -152,7 +143,7 @@ static int filter_add_abort(scmp_filter_ctx filter)
 {
     const struct seccomp_rule rule = {
         .call = SCMP_SYS(tgkill),
-        .arguments = {INT_IS(0, (uint32_t)getpid()), INT_IS(2, SIGABRT)},
+        .arguments = {SECCOMP_INT(0, (uint32_t)getpid()), SECCOMP_INT(2, SIGABRT)},
     };
 
     return filter_add(filter, &rule);

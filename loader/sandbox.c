@@ -8,19 +8,9 @@
 
 #include "common/seal.h"
 
-/* An int or enum argument; its upper half may hold anything. */
-#define ARGUMENT_IS(index_, value_)                                                                \
-    {                                                                                              \
-        .used = true, .index = index_, .test = ARGUMENT_MASKED, .mask = UINT32_MAX,                \
-        .value = value_                                                                            \
-    }
-#define CALL(name)                                                                                 \
-    {                                                                                              \
-        .call = SCMP_SYS(name)                                                                     \
-    }
 #define BPF_COMMAND(command)                                                                       \
     {                                                                                              \
-        .call = SCMP_SYS(bpf), .arguments = { ARGUMENT_IS(0, command) }                            \
+        .call = SCMP_SYS(bpf), .arguments = { SECCOMP_INT(0, command) }                            \
     }
 
 enum { OPEN_FILES = 64 };
@@ -34,9 +24,9 @@ static const struct seccomp_rule loader_rules[] = {
     BPF_COMMAND(BPF_MAP_UPDATE_BATCH),
     BPF_COMMAND(BPF_MAP_DELETE_BATCH),
     /* the planner's connections */
-    CALL(accept4),
+    SECCOMP_CALL(accept4),
     {.call = SCMP_SYS(getsockopt),
-     .arguments = {ARGUMENT_IS(1, SOL_SOCKET), ARGUMENT_IS(2, SO_PEERCRED)}},
+     .arguments = {SECCOMP_INT(1, SOL_SOCKET), SECCOMP_INT(2, SO_PEERCRED)}},
 };
 
 /* BPF_OBJ_GET_INFO_BY_FD: libbpf reads the program's name for a clsact filter. The sockets are
@@ -45,21 +35,21 @@ static const struct seccomp_rule helper_rules[] = {
     BPF_COMMAND(BPF_LINK_CREATE),
     BPF_COMMAND(BPF_OBJ_PIN),
     BPF_COMMAND(BPF_OBJ_GET_INFO_BY_FD),
-    CALL(poll),
-    CALL(ppoll),
-    CALL(geteuid),
-    CALL(chmod),
-    CALL(fchmodat),
-    CALL(rename),
-    CALL(renameat),
-    CALL(renameat2),
-    CALL(unlink),
-    CALL(unlinkat),
+    SECCOMP_CALL(poll),
+    SECCOMP_CALL(ppoll),
+    SECCOMP_CALL(geteuid),
+    SECCOMP_CALL(chmod),
+    SECCOMP_CALL(fchmodat),
+    SECCOMP_CALL(rename),
+    SECCOMP_CALL(renameat),
+    SECCOMP_CALL(renameat2),
+    SECCOMP_CALL(unlink),
+    SECCOMP_CALL(unlinkat),
     {.call = SCMP_SYS(socket),
-     .arguments = {ARGUMENT_IS(0, AF_NETLINK), ARGUMENT_IS(2, NETLINK_ROUTE)}},
-    CALL(bind),
-    CALL(getsockname),
-    CALL(setsockopt),
+     .arguments = {SECCOMP_INT(0, AF_NETLINK), SECCOMP_INT(2, NETLINK_ROUTE)}},
+    SECCOMP_CALL(bind),
+    SECCOMP_CALL(getsockname),
+    SECCOMP_CALL(setsockopt),
 };
 
 int sandbox_seal_loader(const char *user)

@@ -8,18 +8,6 @@
 
 #include "common/macros.h"
 
-#define CALL(name)                                                                                 \
-    {                                                                                              \
-        .call = SCMP_SYS(name)                                                                     \
-    }
-
-/* An int argument of a system call: the kernel ignores its upper half. */
-#define INT_EQUAL(position, number)                                                                \
-    {                                                                                              \
-        .used = true, .index = (position), .test = ARGUMENT_MASKED, .mask = 0xffffffff,            \
-        .value = (number)                                                                          \
-    }
-
 /* The type of a socket, without the flags that stand beside it. */
 #define SOCKET_TYPE(type)                                                                          \
     {                                                                                              \
@@ -38,35 +26,36 @@ const struct seccomp_rule watcher_rules[] = {
                     .test = ARGUMENT_MASKED,
                     .mask = WRITING_FLAGS,
                     .value = O_RDONLY}}},
-    CALL(fstat),
-    CALL(newfstatat),
-    CALL(fstatat64),
-    CALL(getdents64),
-    CALL(lseek),
-    CALL(inotify_add_watch),
-    CALL(inotify_rm_watch),
-    {.call = SCMP_SYS(fcntl), .arguments = {INT_EQUAL(1, F_GETFL)}}, /* of a directory */
-    {.call = SCMP_SYS(fcntl), .arguments = {INT_EQUAL(1, F_SETFD)}},
+    SECCOMP_CALL(fstat),
+    SECCOMP_CALL(newfstatat),
+    SECCOMP_CALL(fstatat64),
+    SECCOMP_CALL(getdents64),
+    SECCOMP_CALL(lseek),
+    SECCOMP_CALL(inotify_add_watch),
+    SECCOMP_CALL(inotify_rm_watch),
+    {.call = SCMP_SYS(fcntl), .arguments = {SECCOMP_INT(1, F_GETFL)}}, /* of a directory */
+    {.call = SCMP_SYS(fcntl), .arguments = {SECCOMP_INT(1, F_SETFD)}},
     /* the planner; the netlink socket is open already */
-    {.call = SCMP_SYS(socket), .arguments = {INT_EQUAL(0, AF_UNIX)}},
-    CALL(connect),
+    {.call = SCMP_SYS(socket), .arguments = {SECCOMP_INT(0, AF_UNIX)}},
+    SECCOMP_CALL(connect),
     {.call = SCMP_SYS(getsockopt),
-     .arguments = {INT_EQUAL(1, SOL_SOCKET), INT_EQUAL(2, SO_PEERCRED)}},
-    {.call = SCMP_SYS(getsockopt), .arguments = {INT_EQUAL(1, SOL_SOCKET), INT_EQUAL(2, SO_ERROR)}},
+     .arguments = {SECCOMP_INT(1, SOL_SOCKET), SECCOMP_INT(2, SO_PEERCRED)}},
+    {.call = SCMP_SYS(getsockopt),
+     .arguments = {SECCOMP_INT(1, SOL_SOCKET), SECCOMP_INT(2, SO_ERROR)}},
     /* the API server: TCP; names are resolved over UDP in this process, since it has no other */
-    {.call = SCMP_SYS(socket), .arguments = {INT_EQUAL(0, AF_INET), SOCKET_TYPE(SOCK_STREAM)}},
-    {.call = SCMP_SYS(socket), .arguments = {INT_EQUAL(0, AF_INET), SOCKET_TYPE(SOCK_DGRAM)}},
-    {.call = SCMP_SYS(socket), .arguments = {INT_EQUAL(0, AF_INET6), SOCKET_TYPE(SOCK_STREAM)}},
-    {.call = SCMP_SYS(socket), .arguments = {INT_EQUAL(0, AF_INET6), SOCKET_TYPE(SOCK_DGRAM)}},
+    {.call = SCMP_SYS(socket), .arguments = {SECCOMP_INT(0, AF_INET), SOCKET_TYPE(SOCK_STREAM)}},
+    {.call = SCMP_SYS(socket), .arguments = {SECCOMP_INT(0, AF_INET), SOCKET_TYPE(SOCK_DGRAM)}},
+    {.call = SCMP_SYS(socket), .arguments = {SECCOMP_INT(0, AF_INET6), SOCKET_TYPE(SOCK_STREAM)}},
+    {.call = SCMP_SYS(socket), .arguments = {SECCOMP_INT(0, AF_INET6), SOCKET_TYPE(SOCK_DGRAM)}},
     {.call = SCMP_SYS(setsockopt),
-     .arguments = {INT_EQUAL(1, SOL_SOCKET), INT_EQUAL(2, SO_KEEPALIVE)}},
-    {.call = SCMP_SYS(setsockopt), .arguments = {INT_EQUAL(1, IPPROTO_TCP)}},
-    {.call = SCMP_SYS(fcntl), .arguments = {INT_EQUAL(1, F_SETFL)}},
-    {.call = SCMP_SYS(socketpair), .arguments = {INT_EQUAL(0, AF_UNIX)}}, /* curl wakes itself */
-    CALL(getsockname),
-    CALL(getpeername),
-    CALL(poll),
-    CALL(ppoll),
+     .arguments = {SECCOMP_INT(1, SOL_SOCKET), SECCOMP_INT(2, SO_KEEPALIVE)}},
+    {.call = SCMP_SYS(setsockopt), .arguments = {SECCOMP_INT(1, IPPROTO_TCP)}},
+    {.call = SCMP_SYS(fcntl), .arguments = {SECCOMP_INT(1, F_SETFL)}},
+    {.call = SCMP_SYS(socketpair), .arguments = {SECCOMP_INT(0, AF_UNIX)}}, /* curl wakes itself */
+    SECCOMP_CALL(getsockname),
+    SECCOMP_CALL(getpeername),
+    SECCOMP_CALL(poll),
+    SECCOMP_CALL(ppoll),
 };
 
 const size_t watcher_rule_count = ARRAY_SIZE(watcher_rules);
