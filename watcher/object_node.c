@@ -3,23 +3,23 @@
 
 #include <errno.h>
 
-static int node_read_metadata(const struct object_reader *reader, const struct field *root,
-                              struct node *node)
+int object_metadata_read(const struct object_reader *reader, const struct field *root,
+                         struct text *name, struct text *uid, struct labels *labels)
 {
     struct field metadata = field_member(root, "metadata");
-    struct field name = field_member(&metadata, "name");
-    struct field uid = field_member(&metadata, "uid");
-    struct field labels = field_member(&metadata, "labels");
+    struct field name_field = field_member(&metadata, "name");
+    struct field uid_field = field_member(&metadata, "uid");
+    struct field labels_field = field_member(&metadata, "labels");
     int error = field_is_object(reader, &metadata);
 
     if (!error)
-        error = field_text(reader, &name, &node->name);
+        error = field_text(reader, &name_field, name);
     if (!error)
-        error = field_text(reader, &uid, &node->uid);
+        error = field_text(reader, &uid_field, uid);
     if (!error)
-        error = field_labels(reader, &labels, &node->labels);
-    if (!error && node->name.length == 0)
-        error = field_refuse(reader, &name, "is required");
+        error = field_labels(reader, &labels_field, labels);
+    if (!error && name->length == 0)
+        error = field_refuse(reader, &name_field, "is required");
     return error;
 }
 
@@ -130,7 +130,7 @@ int object_node_read(const struct object_reader *reader, const struct field *roo
                      struct node *node)
 {
     struct field status = field_member(root, "status");
-    int error = node_read_metadata(reader, root, node);
+    int error = object_metadata_read(reader, root, &node->name, &node->uid, &node->labels);
 
     if (!error)
         error = field_is_object(reader, &status);

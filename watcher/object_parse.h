@@ -40,6 +40,10 @@ int object_namespace_read(const struct object_reader *reader, const struct field
 int object_node_read(const struct object_reader *reader, const struct field *root,
                      struct node *node) _must_check_;
 
+/* metadata.name, which is required, uid and labels of what is in no namespace. */
+int object_metadata_read(const struct object_reader *reader, const struct field *root,
+                         struct text *name, struct text *uid, struct labels *labels) _must_check_;
+
 /* A label selector; absent fields leave it absent. */
 int object_selector_read(const struct object_reader *reader, const struct field *field,
                          struct selector *selector) _must_check_;

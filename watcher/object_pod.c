@@ -156,19 +156,6 @@ int object_pod_read(const struct object_reader *reader, const struct field *root
 int object_namespace_read(const struct object_reader *reader, const struct field *root,
                           struct namespace *namespace)
 {
-    struct field metadata = field_member(root, "metadata");
-    struct field name = field_member(&metadata, "name");
-    struct field uid = field_member(&metadata, "uid");
-    struct field labels = field_member(&metadata, "labels");
-    int error = field_is_object(reader, &metadata);
-
-    if (!error)
-        error = field_text(reader, &name, &namespace->name);
-    if (!error)
-        error = field_text(reader, &uid, &namespace->uid);
-    if (!error)
-        error = field_labels(reader, &labels, &namespace->labels);
-    if (!error && namespace->name.length == 0)
-        error = field_refuse(reader, &name, "is required");
-    return error;
+    return object_metadata_read(reader, root, &namespace->name, &namespace->uid,
+                                &namespace->labels);
 }
