@@ -2,150 +2,10 @@
 #include "watcher/kube_config.h"
 
 #include <errno.h>
-#include <stdarg.h>
 #include <string.h>
 #include <strings.h>
-#include <yaml.h>
 
-#include "common/address.h"
-
-/* One kubeconfig while it is read. */
-struct reader {
-    const char *path;
-    yaml_document_t document;
-    struct kube_config *config;
-    char *message;
-    size_t size;
-};
-
-/* A mapping of the file with its place in it, for messages. */
-struct place {
-    yaml_node_t *node;
-    char name[320];
-};
-
-_format_(3, 4) static int fail(struct reader *reader, const char *field, const char *format, ...)
-{
-    int length = snprintf(reader->message, reader->size, "%s: %s%s", reader->path,
-                          field ? field : "", field ? ": " : "");
-    va_list arguments;
-
-    if (length < 0 || (size_t)length >= reader->size)
-        return -EINVAL;
-    va_start(arguments, format);
-    vsnprintf(reader->message + length, reader->size - (size_t)length, format, arguments);
-    va_end(arguments);
-    return -EINVAL;
-}
-
-static yaml_node_t *mapping_find(struct reader *reader, yaml_node_t *mapping, const char *key)
-{
-    yaml_node_pair_t *pair;
-
-    if (!mapping || mapping->type != YAML_MAPPING_NODE)
-        return NULL;
-    for (pair = mapping->data.mapping.pairs.start; pair < mapping->data.mapping.pairs.top; pair++) {
-        yaml_node_t *name = yaml_document_get_node(&reader->document, pair->key);
-
-        if (name && name->type == YAML_SCALAR_NODE && !strcmp((char *)name->data.scalar.value, key))
-            return yaml_document_get_node(&reader->document, pair->value);
-    }
-    return NULL;
-}
-
-/* The text of a scalar, NULL where the key is absent, null or empty. */
-static int mapping_string(struct reader *reader, const struct place *place, const char *key,
-                          const char **value)
-{
-    yaml_node_t *node = mapping_find(reader, place->node, key);
-    char field[400];
-
-    snprintf(field, sizeof(field), "%s.%s", place->name, key);
-    if (!node) {
-        *value = NULL;
-        return 0;
-    }
-    if (node->type != YAML_SCALAR_NODE)
-        return fail(reader, field, "must be a string");
-    if (strlen((char *)node->data.scalar.value) != node->data.scalar.length)
-        return fail(reader, field, "holds a NUL character");
-    if (node->data.scalar.style == YAML_PLAIN_SCALAR_STYLE &&
-        (!strcmp((char *)node->data.scalar.value, "null") ||
-         !strcmp((char *)node->data.scalar.value, "~")))
-        *value = NULL;
-    else
-        *value = node->data.scalar.length ? (char *)node->data.scalar.value : NULL;
-    return 0;
-}
-
-static int copy_string(char **target, const char *value)
-{
-    if (!value)
-        return 0;
-    *target = strdup(value);
-    return *target ? 0 : -ENOMEM;
-}
-
-/* A path is relative to the folder of the kubeconfig, as kubectl has it. */
-static int copy_path(struct reader *reader, char **target, const char *value)
-{
-    const char *slash = strrchr(reader->path, '/');
-
-    if (!value || *value == '/' || !slash)
-        return copy_string(target, value);
-    if (asprintf(target, "%.*s/%s", (int)(slash - reader->path), reader->path, value) < 0) {
-        *target = NULL;
-        return -ENOMEM;
-    }
-    return 0;
-}
-
-/* The pair that kubeconfigs have for each piece: KEY names a file, KEY-data holds it. */
-static int read_pair(struct reader *reader, const struct place *place, const char *key, char **file,
-                     struct kube_blob *data)
-{
-    const char *path, *text;
-    char data_key[64], field[400];
-    int error;
-
-    snprintf(data_key, sizeof(data_key), "%s-data", key);
-    snprintf(field, sizeof(field), "%s.%s", place->name, data_key);
-    error = mapping_string(reader, place, key, &path);
-    if (!error)
-        error = mapping_string(reader, place, data_key, &text);
-    if (error)
-        return error;
-    /* The data win where both are there: that is what other clients do. */
-    if (!text)
-        return copy_path(reader, file, path);
-    error = kube_blob_decode(text, data);
-    return error == -EINVAL ? fail(reader, field, "is not base64") : error;
-}
-
-/* Finds LIST[name == NAME].KEY, e.g. clusters[name=production].cluster. */
-static int find_named(struct reader *reader, const char *list, const char *name, const char *key,
-                      struct place *place)
-{
-    yaml_node_t *items = mapping_find(reader, yaml_document_get_root_node(&reader->document), list);
-    yaml_node_item_t *item;
-
-    snprintf(place->name, sizeof(place->name), "%s[%s].%s", list, name, key);
-    if (!items || items->type != YAML_SEQUENCE_NODE)
-        return fail(reader, list, "must be a list");
-    for (item = items->data.sequence.items.start; item < items->data.sequence.items.top; item++) {
-        yaml_node_t *entry = yaml_document_get_node(&reader->document, *item);
-        yaml_node_t *found = mapping_find(reader, entry, "name");
-
-        if (!found || found->type != YAML_SCALAR_NODE ||
-            strcmp((char *)found->data.scalar.value, name))
-            continue;
-        place->node = mapping_find(reader, entry, key);
-        if (!place->node || place->node->type != YAML_MAPPING_NODE)
-            return fail(reader, place->name, "must be a mapping");
-        return 0;
-    }
-    return fail(reader, list, "has no entry \"%s\"", name);
-}
+#include "watcher/kube_reader.h"
 
 /* Plain HTTP would show the token to the network; `kubectl proxy` on this machine is fine. */
 static bool is_loopback_url(const char *url)
@@ -161,19 +21,20 @@ static bool is_loopback_url(const char *url)
     return false;
 }
 
-static int add_server(struct reader *reader, const char *field, const char *url)
+static int add_server(struct kube_reader *reader, const char *field, const char *url)
 {
     struct string_list *servers = &reader->config->servers;
     size_t length = strlen(url);
 
     if (strncasecmp(url, "https://", 8) && !is_loopback_url(url))
-        return fail(reader, field, "must be an https:// URL (http:// only to 127.0.0.1 or [::1])");
+        return kube_reader_fail(reader, field,
+                                "must be an https:// URL (http:// only to 127.0.0.1 or [::1])");
     if (strpbrk(url, "@?# \t\r\n") || length > 1024)
-        return fail(reader, field, "must be a URL of scheme, host, port and path only");
+        return kube_reader_fail(reader, field, "must be a URL of scheme, host, port and path only");
     while (length && url[length - 1] == '/')
         length--;
     if (servers->count == KUBE_SERVERS_LIMIT)
-        return fail(reader, field, "names more than %d servers", KUBE_SERVERS_LIMIT);
+        return kube_reader_fail(reader, field, "names more than %d servers", KUBE_SERVERS_LIMIT);
     if (!servers->items)
         servers->items = calloc(KUBE_SERVERS_LIMIT, sizeof(*servers->items));
     if (!servers->items)
@@ -187,9 +48,9 @@ static int add_server(struct reader *reader, const char *field, const char *url)
 
 /* extensions: [{name: egressgw, extension: {servers: [URL, ...]}}] lists further servers of the
  * same cluster: the place that kubeconfigs have for what other clients need not know. */
-static int read_extension(struct reader *reader, const struct place *cluster)
+static int read_extension(struct kube_reader *reader, const struct kube_place *cluster)
 {
-    yaml_node_t *list = mapping_find(reader, cluster->node, "extensions");
+    yaml_node_t *list = kube_reader_find(reader, cluster->node, "extensions");
     yaml_node_t *servers = NULL;
     yaml_node_item_t *item;
     char field[400];
@@ -200,32 +61,33 @@ static int read_extension(struct reader *reader, const struct place *cluster)
         return 0;
     for (item = list->data.sequence.items.start; item < list->data.sequence.items.top; item++) {
         yaml_node_t *entry = yaml_document_get_node(&reader->document, *item);
-        yaml_node_t *name = mapping_find(reader, entry, "name");
+        yaml_node_t *name = kube_reader_find(reader, entry, "name");
 
         if (name && name->type == YAML_SCALAR_NODE &&
             !strcmp((char *)name->data.scalar.value, "egressgw"))
-            servers = mapping_find(reader, mapping_find(reader, entry, "extension"), "servers");
+            servers =
+                kube_reader_find(reader, kube_reader_find(reader, entry, "extension"), "servers");
     }
     if (!servers)
         return 0;
     if (servers->type != YAML_SEQUENCE_NODE)
-        return fail(reader, field, "must be a list of URLs");
+        return kube_reader_fail(reader, field, "must be a list of URLs");
     for (item = servers->data.sequence.items.start;
          !error && item < servers->data.sequence.items.top; item++) {
         yaml_node_t *url = yaml_document_get_node(&reader->document, *item);
 
         if (!url || url->type != YAML_SCALAR_NODE)
-            return fail(reader, field, "must be a list of URLs");
+            return kube_reader_fail(reader, field, "must be a list of URLs");
         error = add_server(reader, field, (char *)url->data.scalar.value);
     }
     return error;
 }
 
-static int read_proxy(struct reader *reader, const struct place *cluster)
+static int read_proxy(struct kube_reader *reader, const struct kube_place *cluster)
 {
     const char *proxy;
     char field[400];
-    int error = mapping_string(reader, cluster, "proxy-url", &proxy);
+    int error = kube_reader_string(reader, cluster, "proxy-url", &proxy);
 
     snprintf(field, sizeof(field), "%s.proxy-url", cluster->name);
     if (error || !proxy)
@@ -239,48 +101,49 @@ static int read_proxy(struct reader *reader, const struct place *cluster)
         return 0;
     }
     if (strncasecmp(proxy, "http://", 7) && strncasecmp(proxy, "https://", 8))
-        return fail(reader, field, "must be an http://, https:// or socks5:// URL");
-    return copy_string(&reader->config->proxy, proxy);
+        return kube_reader_fail(reader, field, "must be an http://, https:// or socks5:// URL");
+    return kube_reader_copy(&reader->config->proxy, proxy);
 }
 
-static int read_cluster(struct reader *reader, const char *name)
+static int read_cluster(struct kube_reader *reader, const char *name)
 {
     struct kube_config *config = reader->config;
     const char *server, *insecure, *tls_server_name;
-    struct place place = {0};
+    struct kube_place place = {0};
     char field[400];
-    int error = find_named(reader, "clusters", name, "cluster", &place);
+    int error = kube_reader_named(reader, "clusters", name, "cluster", &place);
 
     if (!error)
-        error = mapping_string(reader, &place, "server", &server);
+        error = kube_reader_string(reader, &place, "server", &server);
     if (!error)
-        error = mapping_string(reader, &place, "insecure-skip-tls-verify", &insecure);
+        error = kube_reader_string(reader, &place, "insecure-skip-tls-verify", &insecure);
     if (!error)
-        error = mapping_string(reader, &place, "tls-server-name", &tls_server_name);
+        error = kube_reader_string(reader, &place, "tls-server-name", &tls_server_name);
     if (error)
         return error;
     snprintf(field, sizeof(field), "%s.insecure-skip-tls-verify", place.name);
     if (insecure && strcmp(insecure, "false"))
-        return fail(reader, field,
-                    "is refused: set certificate-authority or "
-                    "certificate-authority-data instead");
+        return kube_reader_fail(reader, field,
+                                "is refused: set certificate-authority or "
+                                "certificate-authority-data instead");
     snprintf(field, sizeof(field), "%s.server", place.name);
     if (!server)
-        return fail(reader, field, "is missing");
+        return kube_reader_fail(reader, field, "is missing");
     error = add_server(reader, field, server);
     if (!error)
         error = read_extension(reader, &place);
     if (!error)
-        error = copy_string(&config->tls_server_name, tls_server_name);
+        error = kube_reader_copy(&config->tls_server_name, tls_server_name);
     if (!error)
         error = read_proxy(reader, &place);
     if (!error)
-        error = read_pair(reader, &place, "certificate-authority", &config->ca_file, &config->ca);
+        error = kube_reader_pair(reader, &place, "certificate-authority", &config->ca_file,
+                                 &config->ca);
     return error;
 }
 
 /* Ways to authenticate that a sealed process cannot go, or that would be lost silently. */
-static int refuse_unsupported(struct reader *reader, const struct place *user)
+static int refuse_unsupported(struct kube_reader *reader, const struct kube_place *user)
 {
     static const struct {
         const char *key, *why;
@@ -295,80 +158,81 @@ static int refuse_unsupported(struct reader *reader, const struct place *user)
 
     for (size_t i = 0; i < ARRAY_SIZE(refused); i++) {
         snprintf(field, sizeof(field), "%s.%s", user->name, refused[i].key);
-        if (mapping_find(reader, user->node, refused[i].key))
-            return fail(reader, field, "%s", refused[i].why);
+        if (kube_reader_find(reader, user->node, refused[i].key))
+            return kube_reader_fail(reader, field, "%s", refused[i].why);
     }
     return 0;
 }
 
-static int read_token(struct reader *reader, const struct place *user)
+static int read_token(struct kube_reader *reader, const struct kube_place *user)
 {
     struct kube_config *config = reader->config;
     const char *file, *token;
-    int error = mapping_string(reader, user, "tokenFile", &file);
+    int error = kube_reader_string(reader, user, "tokenFile", &file);
 
     if (!error)
-        error = mapping_string(reader, user, "token", &token);
+        error = kube_reader_string(reader, user, "token", &token);
     if (error)
         return error;
     if (file) /* it wins over `token`, as in other clients, since it can be rotated */
-        return copy_path(reader, &config->token_file, file);
-    error = copy_string(&config->token.data, token);
+        return kube_reader_path(reader, &config->token_file, file);
+    error = kube_reader_copy(&config->token.data, token);
     config->token.length = config->token.data ? strlen(config->token.data) : 0;
     return error;
 }
 
-static int read_user(struct reader *reader, const char *name)
+static int read_user(struct kube_reader *reader, const char *name)
 {
     struct kube_config *config = reader->config;
-    struct place place = {0};
-    int error = find_named(reader, "users", name, "user", &place);
+    struct kube_place place = {0};
+    int error = kube_reader_named(reader, "users", name, "user", &place);
 
     if (!error)
         error = refuse_unsupported(reader, &place);
     if (!error)
-        error = read_pair(reader, &place, "client-certificate", &config->certificate_file,
-                          &config->certificate);
+        error = kube_reader_pair(reader, &place, "client-certificate", &config->certificate_file,
+                                 &config->certificate);
     if (!error)
-        error = read_pair(reader, &place, "client-key", &config->key_file, &config->key);
+        error = kube_reader_pair(reader, &place, "client-key", &config->key_file, &config->key);
     if (!error)
         error = read_token(reader, &place);
     if (error)
         return error;
     if ((config->certificate_file || config->certificate.data) !=
         (config->key_file || config->key.data))
-        return fail(reader, place.name, "client-certificate and client-key need each other");
+        return kube_reader_fail(reader, place.name,
+                                "client-certificate and client-key need each other");
     if (!config->certificate_file && !config->certificate.data && !config->token_file &&
         !config->token.data)
-        return fail(
+        return kube_reader_fail(
             reader, place.name,
             "has no credentials: set client-certificate and client-key, token or tokenFile");
     return 0;
 }
 
-static int read_context(struct reader *reader)
+static int read_context(struct kube_reader *reader)
 {
-    struct place root = {.node = yaml_document_get_root_node(&reader->document)};
-    struct place place = {0};
+    struct kube_place root = {.node = yaml_document_get_root_node(&reader->document)};
+    struct kube_place place = {0};
     const char *current, *cluster, *user;
     int error;
 
     if (!root.node || root.node->type != YAML_MAPPING_NODE)
-        return fail(reader, NULL, "is no kubeconfig: it must be a YAML mapping");
-    error = mapping_string(reader, &root, "current-context", &current);
+        return kube_reader_fail(reader, NULL, "is no kubeconfig: it must be a YAML mapping");
+    error = kube_reader_string(reader, &root, "current-context", &current);
     if (error)
         return error;
     if (!current)
-        return fail(reader, "current-context", "is missing");
-    error = find_named(reader, "contexts", current, "context", &place);
+        return kube_reader_fail(reader, "current-context", "is missing");
+    error = kube_reader_named(reader, "contexts", current, "context", &place);
     if (!error)
-        error = mapping_string(reader, &place, "cluster", &cluster);
+        error = kube_reader_string(reader, &place, "cluster", &cluster);
     if (!error)
-        error = mapping_string(reader, &place, "user", &user);
+        error = kube_reader_string(reader, &place, "user", &user);
     if (error)
         return error;
     if (!cluster || !user)
-        return fail(reader, place.name, "must name a cluster and a user");
+        return kube_reader_fail(reader, place.name, "must name a cluster and a user");
     error = read_cluster(reader, cluster);
     return error ? error : read_user(reader, user);
 }
@@ -377,7 +241,7 @@ int kube_config_parse(const char *path, const char *data, size_t length, struct 
                       char *message, size_t size)
 {
     _cleanup_kube_config_ struct kube_config read = {0};
-    struct reader reader = {.path = path, .config = &read, .message = message, .size = size};
+    struct kube_reader reader = {.path = path, .config = &read, .message = message, .size = size};
     yaml_parser_t parser;
     int error;
 
@@ -385,8 +249,8 @@ int kube_config_parse(const char *path, const char *data, size_t length, struct 
         return -ENOMEM;
     yaml_parser_set_input_string(&parser, (const unsigned char *)data, length);
     if (!yaml_parser_load(&parser, &reader.document)) {
-        error = fail(&reader, NULL, "line %zu: %s", parser.problem_mark.line + 1,
-                     parser.problem ? parser.problem : "is no YAML");
+        error = kube_reader_fail(&reader, NULL, "line %zu: %s", parser.problem_mark.line + 1,
+                                 parser.problem ? parser.problem : "is no YAML");
         yaml_parser_delete(&parser);
         return error;
     }
@@ -420,7 +284,7 @@ int kube_config_in_cluster(const char *directory, struct kube_config *config, ch
     _cleanup_kube_config_ struct kube_config read = {0};
     const char *host = getenv("KUBERNETES_SERVICE_HOST");
     const char *port = getenv("KUBERNETES_SERVICE_PORT");
-    struct reader reader = {
+    struct kube_reader reader = {
         .path = "in-cluster", .config = &read, .message = message, .size = size};
     char url[512];
     int error;
@@ -428,9 +292,9 @@ int kube_config_in_cluster(const char *directory, struct kube_config *config, ch
     if (!directory)
         directory = "/var/run/secrets/kubernetes.io/serviceaccount";
     if (!host || !*host || !port || !*port)
-        return fail(&reader, NULL,
-                    "KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT are not set: "
-                    "not in a pod; use source.kubernetes.kubeconfig");
+        return kube_reader_fail(&reader, NULL,
+                                "KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT are not set: "
+                                "not in a pod; use source.kubernetes.kubeconfig");
     snprintf(url, sizeof(url), strchr(host, ':') ? "https://[%s]:%s" : "https://%s:%s", host, port);
     error = add_server(&reader, "KUBERNETES_SERVICE_HOST", url);
     if (error)

@@ -2,11 +2,9 @@
 #include "watcher/kube_request.h"
 
 #include <errno.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <string.h>
-#include <sys/socket.h>
 
+#include "watcher/kube_easy.h"
 #include "watcher/kube_resolve.h"
 
 #define ADDRESSES_AGE_MS 30000
@@ -17,11 +15,8 @@ struct kube_request {
     const struct kube_handler *handler;
     void *context;
     struct kube_resolve *resolve;
-    char connect_host[256]; /* whose address is needed: the server, or the proxy before it */
-    char connect_port[8];
-    CURL *easy;
+    struct kube_easy made;
     bool added; /* to the multi handle */
-    struct curl_slist *headers, *resolved, *connect_to;
     struct event *timer;
     uint64_t started, active; /* kube_now() */
     uint64_t generation;
@@ -34,7 +29,7 @@ struct kube_request {
 static void request_free(struct kube_request *request)
 {
     if (request->added)
-        kube_http_remove(request->client->http, request->easy);
+        kube_http_remove(request->client->http, request->made.easy);
     if (request->link) {
         *request->link = request->next;
         if (request->next)
@@ -43,10 +38,7 @@ static void request_free(struct kube_request *request)
     kube_resolve_cancel(request->resolve);
     if (request->timer)
         event_free(request->timer);
-    curl_easy_cleanup(request->easy);
-    curl_slist_free_all(request->headers);
-    curl_slist_free_all(request->resolved);
-    curl_slist_free_all(request->connect_to);
+    kube_easy_clear(&request->made);
     free(request);
 }
 
@@ -72,9 +64,10 @@ static void request_end(struct kube_request *request, enum kube_outcome outcome,
     };
 
     snprintf(text, sizeof(text), "%s", reason ? reason : "");
-    if (request->easy && request->head_seen)
-        curl_easy_getinfo(request->easy, CURLINFO_RESPONSE_CODE, &result.status);
-    if (request->easy && curl_easy_getinfo(request->easy, CURLINFO_RETRY_AFTER, &retry_after) == 0)
+    if (request->made.easy && request->head_seen)
+        curl_easy_getinfo(request->made.easy, CURLINFO_RESPONSE_CODE, &result.status);
+    if (request->made.easy &&
+        curl_easy_getinfo(request->made.easy, CURLINFO_RETRY_AFTER, &retry_after) == 0)
         result.retry_after = (long)retry_after;
     request_free(request);
     handler->ended(context, &result);
@@ -151,8 +144,8 @@ static size_t header_received(char *data, size_t size, size_t count, void *conte
     /* The empty line ends the headers; those of a 1xx are followed by others. */
     if (size * count > 2 || data[0] != '\r')
         return size * count;
-    curl_easy_getinfo(request->easy, CURLINFO_RESPONSE_CODE, &status);
-    curl_easy_getinfo(request->easy, CURLINFO_CONTENT_TYPE, &type);
+    curl_easy_getinfo(request->made.easy, CURLINFO_RESPONSE_CODE, &status);
+    curl_easy_getinfo(request->made.easy, CURLINFO_CONTENT_TYPE, &type);
     if (status < 200 || request->head_seen)
         return size * count;
     request->head_seen = true;
@@ -176,31 +169,6 @@ static size_t body_received(char *data, size_t size, size_t count, void *context
     return size * count;
 }
 
-/* A peer that is gone shows within a minute: unanswered data by the user timeout, an idle
- * connection by keepalive. What lives but does not speak, the request's own timer finds. */
-static curl_socket_t socket_open(void *context _unused_, curlsocktype purpose _unused_,
-                                 struct curl_sockaddr *address)
-{
-    static const struct {
-        int level, name, value;
-    } options[] = {
-        {SOL_SOCKET, SO_KEEPALIVE, 1},          {IPPROTO_TCP, TCP_KEEPIDLE, 30},
-        {IPPROTO_TCP, TCP_KEEPINTVL, 10},       {IPPROTO_TCP, TCP_KEEPCNT, 3},
-        {IPPROTO_TCP, TCP_USER_TIMEOUT, 60000},
-    };
-    int fd = socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
-
-    if (fd < 0)
-        return CURL_SOCKET_BAD;
-    for (size_t i = 0; i < ARRAY_SIZE(options); i++) {
-        if (setsockopt(fd, options[i].level, options[i].name, &options[i].value, sizeof(int)) < 0) {
-            close(fd);
-            return CURL_SOCKET_BAD;
-        }
-    }
-    return fd;
-}
-
 void kube_request_ended(void *owner, CURLcode code)
 {
     struct kube_request *request = owner;
@@ -218,145 +186,16 @@ void kube_request_ended(void *owner, CURLcode code)
 
 /* ---- making the request */
 
-/* The parts of a URL; each is copied into `text`, an array. */
-static int url_part(CURLU *url, CURLUPart part, unsigned flags, char *text, size_t size)
-{
-    char *value = NULL;
-    int error = 0;
-
-    if (curl_url_get(url, part, &value, flags) || strlen(value) >= size)
-        error = -EINVAL;
-    else
-        memcpy(text, value, strlen(value) + 1);
-    curl_free(value);
-    return error;
-}
-
-static int url_host(const char *text, char host[256], char port[8])
-{
-    CURLU *url = curl_url();
-    int error = url ? 0 : -ENOMEM;
-
-    if (!error && curl_url_set(url, CURLUPART_URL, text, CURLU_NON_SUPPORT_SCHEME))
-        error = -EINVAL;
-    if (!error)
-        error = url_part(url, CURLUPART_HOST, 0, host, 256);
-    if (!error && url_part(url, CURLUPART_PORT, CURLU_DEFAULT_PORT, port, 8))
-        snprintf(port, 8, "1080"); /* a SOCKS proxy without a port */
-    curl_url_cleanup(url);
-    return error;
-}
-
-static int list_add(struct curl_slist **list, const char *item)
-{
-    struct curl_slist *longer = curl_slist_append(*list, item);
-
-    if (!longer)
-        return -ENOMEM;
-    *list = longer;
-    return 0;
-}
-
-/* With tls-server-name the URL has that name, since it is what curl checks the certificate for,
- * and the connection goes to the server's host. */
-static int request_set_url(struct kube_request *request, const char *path)
-{
-    const struct kube_config *config = &request->client->config;
-    const char *server = kube_client_server(request->client);
-    char host[256], port[8], connect_to[800];
-    _cleanup_free_ char *url = NULL;
-    const char *prefix = strchr(strstr(server, "//") + 2, '/');
-    int error = url_host(server, host, port);
-
-    if (error)
-        return error;
-    if (config->tls_server_name) {
-        if (asprintf(&url, "https://%s:%s%s%s", config->tls_server_name, port, prefix ? prefix : "",
-                     path) < 0)
-            url = NULL;
-        snprintf(connect_to, sizeof(connect_to), "%s:%s:%s:%s", config->tls_server_name, port, host,
-                 port);
-        if (list_add(&request->connect_to, connect_to))
-            return -ENOMEM;
-        curl_easy_setopt(request->easy, CURLOPT_CONNECT_TO, request->connect_to);
-    } else if (asprintf(&url, "%s%s", server, path) < 0) {
-        url = NULL;
-    }
-    if (!url || curl_easy_setopt(request->easy, CURLOPT_URL, url))
-        return -ENOMEM;
-    return url_host(config->proxy ? config->proxy : server, request->connect_host,
-                    request->connect_port);
-}
-
-static int set_blob(CURL *easy, CURLoption option, const struct kube_blob *blob)
-{
-    struct curl_blob copy = {blob->data, blob->length, CURL_BLOB_COPY};
-
-    if (!blob->data)
-        return 0;
-    return curl_easy_setopt(easy, option, &copy) ? -ENOMEM : 0;
-}
-
-static int request_set_credentials(struct kube_request *request)
-{
-    const struct kube_credentials *credentials = &request->client->credentials;
-    int error = set_blob(request->easy, CURLOPT_CAINFO_BLOB, &credentials->ca);
-
-    if (!error)
-        error = set_blob(request->easy, CURLOPT_SSLCERT_BLOB, &credentials->certificate);
-    if (!error)
-        error = set_blob(request->easy, CURLOPT_SSLKEY_BLOB, &credentials->key);
-    if (!error)
-        error = list_add(&request->headers, "Accept: application/json");
-    if (!error && credentials->authorization.data)
-        error = list_add(&request->headers, credentials->authorization.data);
-    curl_easy_setopt(request->easy, CURLOPT_HTTPHEADER, request->headers);
-    return error;
-}
-
-static void request_set_options(struct kube_request *request)
-{
-    const char *proxy = request->client->config.proxy;
-    CURL *easy = request->easy;
-
-    curl_easy_setopt(easy, CURLOPT_PRIVATE, request);
-    curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, request->reason);
-    curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, header_received);
-    curl_easy_setopt(easy, CURLOPT_HEADERDATA, request);
-    curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, body_received);
-    curl_easy_setopt(easy, CURLOPT_WRITEDATA, request);
-    curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, socket_open);
-    curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
-    curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
-    curl_easy_setopt(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
-    curl_easy_setopt(easy, CURLOPT_PROXY, proxy ? proxy : ""); /* never the environment's */
-    curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
-    curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 1L);
-    curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 2L);
-    curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
-    curl_easy_setopt(easy, CURLOPT_PIPEWAIT, 1L);
-    curl_easy_setopt(easy, CURLOPT_ACCEPT_ENCODING, "gzip");
-    curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, 65536L);
-    curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, 10000L);
-    curl_easy_setopt(easy, CURLOPT_USERAGENT, "egressgw-watcher/" EGRESSGW_VERSION);
-}
-
 /* Everything is known: off it goes. */
 static void request_send(struct kube_request *request)
 {
     struct kube_client *client = request->client;
-    char entry[KUBE_ADDRESSES_SIZE + 300];
     int error = 0;
 
-    if (!kube_resolve_is_address(request->connect_host)) {
-        snprintf(entry, sizeof(entry), "%s:%s:%s", request->connect_host, request->connect_port,
-                 client->resolved.addresses);
-        error = list_add(&request->resolved, entry);
-        curl_easy_setopt(request->easy, CURLOPT_RESOLVE, request->resolved);
-    }
+    if (!kube_resolve_is_address(request->made.host))
+        error = kube_easy_resolve(&request->made, client->resolved.addresses);
     if (!error)
-        error = kube_http_add(client->http, request->easy);
+        error = kube_http_add(client->http, request->made.easy);
     if (error)
         request_end(request, KUBE_UNREACHABLE, strerror(-error));
     else
@@ -371,11 +210,11 @@ static void host_resolved(void *context, const char *addresses, const char *erro
 
     request->resolve = NULL;
     if (!addresses) {
-        snprintf(reason, sizeof(reason), "cannot resolve %s: %s", request->connect_host, error);
+        snprintf(reason, sizeof(reason), "cannot resolve %s: %s", request->made.host, error);
         request_end(request, KUBE_UNREACHABLE, reason);
         return;
     }
-    snprintf(client->resolved.host, sizeof(client->resolved.host), "%s", request->connect_host);
+    snprintf(client->resolved.host, sizeof(client->resolved.host), "%s", request->made.host);
     snprintf(client->resolved.addresses, sizeof(client->resolved.addresses), "%s", addresses);
     client->resolved.at = kube_now();
     request_send(request);
@@ -398,13 +237,13 @@ static void request_launch(evutil_socket_t fd _unused_, short what _unused_, voi
         request_end(request, KUBE_NO_CREDENTIALS, request->reason);
         return;
     }
-    if (kube_resolve_is_address(request->connect_host) ||
-        (!strcmp(client->resolved.host, request->connect_host) &&
+    if (kube_resolve_is_address(request->made.host) ||
+        (!strcmp(client->resolved.host, request->made.host) &&
          kube_now() - client->resolved.at < ADDRESSES_AGE_MS)) {
         request_send(request);
         return;
     }
-    if (kube_resolve_start(client->base, request->connect_host, host_resolved, request,
+    if (kube_resolve_start(client->base, request->made.host, host_resolved, request,
                            &request->resolve))
         request_end(request, KUBE_UNREACHABLE, "cannot start to resolve the server's name");
 }
@@ -420,12 +259,16 @@ static int request_prepare(struct kube_request *request, const char *path)
         return 0;
     }
     request->generation = request->client->generation;
-    request->easy = curl_easy_init();
-    if (!request->easy)
-        return -ENOMEM;
-    request_set_options(request);
-    error = request_set_url(request, path);
-    return error ? error : request_set_credentials(request);
+    error = kube_easy_make(request->client, path, &request->made);
+    if (error)
+        return error;
+    curl_easy_setopt(request->made.easy, CURLOPT_PRIVATE, request);
+    curl_easy_setopt(request->made.easy, CURLOPT_ERRORBUFFER, request->reason);
+    curl_easy_setopt(request->made.easy, CURLOPT_HEADERFUNCTION, header_received);
+    curl_easy_setopt(request->made.easy, CURLOPT_HEADERDATA, request);
+    curl_easy_setopt(request->made.easy, CURLOPT_WRITEFUNCTION, body_received);
+    curl_easy_setopt(request->made.easy, CURLOPT_WRITEDATA, request);
+    return 0;
 }
 
 int kube_request_start(struct kube_client *client, const char *path, unsigned total,

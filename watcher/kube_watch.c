@@ -3,87 +3,19 @@
 
 #include <errno.h>
 #include <string.h>
-#include <strings.h>
 
 #include "common/log.h"
-#include "watcher/kube_backoff.h"
-#include "watcher/kube_decode.h"
-#include "watcher/kube_event.h"
 #include "watcher/kube_path.h"
-#include "watcher/kube_request.h"
+#include "watcher/kube_watch_state.h"
 
 enum {
     PAGE_OBJECTS = 500,
-    ERROR_BODY_LIMIT = 16384,
     RESUMES_LIMIT = 3,            /* watches in a row that failed before anything came */
     SHORT_WATCH_MS = 5000,        /* one that ends sooner is no regular end */
     STREAMING_RETRY_MS = 3600000, /* until a server that had no streaming lists is asked again */
-    TROUBLE_REMINDER_MS = 600000,
 };
-
-enum phase { WAITING, PROBING, LISTING, STREAMING, WATCHING };
-
-struct kube_watch {
-    struct kube_client *client;
-    const struct kube_resource *resource;
-    const struct source_sink *sink;
-    struct kube_request *request; /* NULL while waiting */
-    struct event *timer;
-    char *selector; /* NULL: not started */
-    enum phase phase;
-    char version[KUBE_VERSION_SIZE]; /* to watch from; "": a list is needed */
-    char *next;                      /* token of the next page, or NULL */
-    struct kube_backoff backoff;
-    bool probe;             /* before it resumes: has the server been set back meanwhile? */
-    unsigned resumes;       /* watches in a row that brought nothing */
-    uint64_t no_streaming;  /* until then the server is not asked for streaming lists */
-    uint64_t trouble_since; /* 0: all is well */
-    uint64_t trouble_logged;
-    const char *trouble; /* what it is, a constant: to tell one from the next */
-    struct {
-        long status;
-        bool progress; /* something came that shows that the server knows our version */
-        long code;     /* of an ERROR event; 0: none */
-        char reason[KUBE_TEXT_SIZE]; /* of an ERROR event, or why we refuse the response */
-        struct kube_buffer error_body;
-        struct kube_lines lines;
-        uint64_t line_since; /* when the line began that is not complete; 0: none */
-        struct kube_list list;
-    } response;
-};
-
-/* ---- what is wrong with this kind, said once */
 
 static const char nonsense[] = "response of the API server makes no sense";
-
-static void trouble_note(struct kube_watch *watch, const char *what, const char *reason)
-{
-    uint64_t now = kube_now();
-    bool same = watch->trouble_since && watch->trouble == what;
-
-    if (!watch->trouble_since)
-        watch->trouble_since = now;
-    if (same && now - watch->trouble_logged < TROUBLE_REMINDER_MS)
-        return;
-    watch->trouble = what;
-    watch->trouble_logged = now;
-    log_warning(
-        what, log_string("resource", watch->resource->name),
-        log_string("verb", watch->phase == LISTING || watch->phase == PROBING ? "list" : "watch"),
-        log_string("server", kube_client_server(watch->client)), log_string("reason", reason),
-        log_number("since_seconds", (int64_t)(now - watch->trouble_since) / 1000));
-}
-
-static void trouble_end(struct kube_watch *watch)
-{
-    kube_client_note_back(watch->client);
-    watch->backoff.failures = 0;
-    if (!watch->trouble_since)
-        return;
-    log_info("resource is followed again", log_string("resource", watch->resource->name),
-             log_number("after_seconds", (int64_t)(kube_now() - watch->trouble_since) / 1000));
-    watch->trouble_since = 0;
-}
 
 /* ---- the next request */
 
@@ -95,14 +27,6 @@ static void watch_wait(struct kube_watch *watch, unsigned milliseconds)
     if (evtimer_add(watch->timer, &wait) < 0)
         log_error("cannot wait for the next request",
                   log_string("resource", watch->resource->name));
-}
-
-static void response_reset(struct kube_watch *watch)
-{
-    kube_buffer_clear(&watch->response.error_body);
-    kube_lines_clear(&watch->response.lines);
-    kube_list_clear(&watch->response.list);
-    memset(&watch->response, 0, sizeof(watch->response));
 }
 
 static const struct kube_handler watch_handler;
@@ -139,7 +63,7 @@ static void watch_request(struct kube_watch *watch)
         total = path.watch_seconds * 1000 + timing->grace;
     if (watch->phase == STREAMING && total > timing->sync)
         total = timing->sync;
-    response_reset(watch);
+    kube_response_reset(watch);
     text = kube_path_format(&path);
     if (!text ||
         kube_request_start(watch->client, text, total, &watch_handler, watch, &watch->request))
@@ -160,130 +84,6 @@ static void watch_relist(struct kube_watch *watch)
     free(TAKE_PTR(watch->next));
 }
 
-/* ---- the response */
-
-static int refuse(struct kube_watch *watch, const char *reason)
-{
-    if (reason)
-        snprintf(watch->response.reason, sizeof(watch->response.reason), "%s", reason);
-    return -EBADMSG;
-}
-
-static int response_head(void *context, long status, const char *type)
-{
-    static const char json[] = "application/json";
-    struct kube_watch *watch = context;
-    char reason[KUBE_TEXT_SIZE];
-
-    watch->response.status = status;
-    if (status != 200)
-        return 0;
-    if (strncasecmp(type, json, sizeof(json) - 1)) {
-        snprintf(reason, sizeof(reason), "content type is \"%.100s\" instead of %s", type, json);
-        return refuse(watch, reason);
-    }
-    if (watch->phase == STREAMING || (watch->phase == LISTING && !watch->next))
-        watch->sink->list_begin(watch->sink->context, watch->resource->kind);
-    if (watch->phase == WATCHING)
-        trouble_end(watch);
-    return 0;
-}
-
-static int item_received(void *context, const char *data, size_t length)
-{
-    struct kube_watch *watch = context;
-
-    if (watch->phase == PROBING)
-        return 0;
-    return kube_item_read(watch->resource->kind, data, length, watch->sink, watch->response.reason);
-}
-
-/* Versions are compared where they are numbers, as they are in every server there is. */
-static bool version_is_older(const char *a, const char *b)
-{
-    size_t digits_a = strspn(a, "0123456789"), digits_b = strspn(b, "0123456789");
-
-    if (a[digits_a] || b[digits_b])
-        return false;
-    return digits_a != digits_b ? digits_a < digits_b : strcmp(a, b) < 0;
-}
-
-static void stream_synced(struct kube_watch *watch)
-{
-    watch->sink->list_end(watch->sink->context, watch->resource->kind);
-    watch->phase = WATCHING;
-    watch->resumes = 0;
-    trouble_end(watch);
-}
-
-static int line_received(void *context, const char *data, size_t length)
-{
-    struct kube_watch *watch = context;
-    struct kube_event event;
-    int error = kube_event_read(watch->resource->kind, data, length, watch->sink, &event,
-                                watch->response.reason);
-
-    if (error)
-        return error;
-    if (event.type == KUBE_ERROR) {
-        watch->response.code = event.code;
-        return refuse(watch, event.reason);
-    }
-    /* The initial events come in the order of names: only what follows them counts. */
-    if (watch->phase == STREAMING && !event.initial_end)
-        return 0;
-    if (watch->phase == WATCHING && version_is_older(event.version, watch->version)) {
-        watch->response.code = 410;
-        return refuse(watch, "resourceVersion went backwards");
-    }
-    snprintf(watch->version, sizeof(watch->version), "%s", event.version);
-    watch->response.progress = true;
-    if (watch->phase == STREAMING)
-        stream_synced(watch);
-    return 0;
-}
-
-/* Lines as they come. One that grows by a byte now and then never ends by itself. */
-static int lines_body(struct kube_watch *watch, const char *data, size_t length)
-{
-    uint64_t now = kube_now();
-    bool ends = memchr(data, '\n', length) != NULL;
-    int error = kube_lines_feed(&watch->response.lines, data, length, line_received, watch);
-
-    if (error)
-        return error;
-    if (watch->response.lines.buffer.length == 0)
-        watch->response.line_since = 0;
-    else if (ends || !watch->response.line_since)
-        watch->response.line_since = now;
-    else if (now - watch->response.line_since > watch->client->timing.silence)
-        return refuse(watch, "an object takes too long to arrive");
-    return 0;
-}
-
-static int response_body(void *context, const char *data, size_t length)
-{
-    struct kube_watch *watch = context;
-    int error;
-
-    if (watch->response.status != 200) { /* the beginning of an error is enough */
-        size_t room = ERROR_BODY_LIMIT - watch->response.error_body.length;
-
-        return kube_buffer_add(&watch->response.error_body, data, length < room ? length : room,
-                               ERROR_BODY_LIMIT);
-    }
-    if (watch->phase == LISTING || watch->phase == PROBING)
-        error = kube_list_feed(&watch->response.list, data, length, item_received, watch);
-    else
-        error = lines_body(watch, data, length);
-    if (error && !watch->response.reason[0])
-        refuse(watch, error == -EFBIG ? "an object of more than 4 MiB, or a list's own fields of "
-                                        "more than 64 KiB"
-                      : error == -ENOMEM ? "out of memory"
-                                         : "invalid JSON: brackets do not match");
-    return error;
-}
-
 /* ---- its end */
 
 static void watch_failed(struct kube_watch *watch)
@@ -299,34 +99,24 @@ static void watch_resume_failed(struct kube_watch *watch)
     watch_failed(watch);
 }
 
-static int page_read(struct kube_watch *watch, struct kube_envelope *envelope)
-{
-    struct kube_list *list = &watch->response.list;
-
-    if (!list->whole)
-        return refuse(watch, "the list is truncated");
-    return kube_envelope_read(list->envelope.data, list->envelope.length, envelope,
-                              watch->response.reason);
-}
-
 /* A page is complete: the next one, or the watch. */
 static int page_take(struct kube_watch *watch, const struct kube_envelope *envelope)
 {
     free(TAKE_PTR(watch->next));
     if (envelope->next[0]) {
         watch->next = strdup(envelope->next);
-        return watch->next ? 0 : refuse(watch, "out of memory");
+        return watch->next ? 0 : kube_response_refuse(watch, "out of memory");
     }
     snprintf(watch->version, sizeof(watch->version), "%s", envelope->version);
     watch->sink->list_end(watch->sink->context, watch->resource->kind);
-    trouble_end(watch);
+    kube_watch_well(watch);
     return 0;
 }
 
 static void probe_take(struct kube_watch *watch, const struct kube_envelope *envelope)
 {
     watch->probe = false;
-    if (!version_is_older(envelope->version, watch->version))
+    if (!kube_version_is_older(envelope->version, watch->version))
         return;
     log_warning("API server has been set back to an older state: listing again",
                 log_string("resource", watch->resource->name), log_string("known", watch->version),
@@ -337,7 +127,7 @@ static void probe_take(struct kube_watch *watch, const struct kube_envelope *env
 static void page_ended(struct kube_watch *watch)
 {
     struct kube_envelope envelope = {0};
-    int error = page_read(watch, &envelope);
+    int error = kube_response_envelope(watch, &envelope);
 
     if (!error && watch->phase == PROBING)
         probe_take(watch, &envelope);
@@ -347,7 +137,7 @@ static void page_ended(struct kube_watch *watch)
         watch_request(watch);
         return;
     }
-    trouble_note(watch, nonsense, watch->response.reason);
+    kube_watch_trouble(watch, nonsense, watch->response.reason);
     watch_relist(watch);
     watch_failed(watch);
 }
@@ -356,7 +146,7 @@ static void page_ended(struct kube_watch *watch)
 static void stream_ended(struct kube_watch *watch, const struct kube_result *result)
 {
     if (watch->phase == STREAMING) {
-        trouble_note(watch, "API server ends a list before it is complete", "");
+        kube_watch_trouble(watch, "API server ends a list before it is complete", "");
         watch_failed(watch);
     } else if (result->lasted < SHORT_WATCH_MS) {
         watch_resume_failed(watch);
@@ -389,21 +179,21 @@ static void status_ended(struct kube_watch *watch, long code, const struct kube_
         watch_failed(watch);
         return;
     case 401:
-        trouble_note(watch, "API server does not accept the credentials", reason);
+        kube_watch_trouble(watch, "API server does not accept the credentials", reason);
         watch_failed(watch);
         return;
     case 403:
-        trouble_note(watch, "RBAC does not allow what the watcher needs: apply deploy/rbac.yaml",
-                     reason);
+        kube_watch_trouble(
+            watch, "RBAC does not allow what the watcher needs: apply deploy/rbac.yaml", reason);
         watch_wait(watch, kube_backoff_slow(kube_random()));
         return;
     case 404:
-        trouble_note(watch, "API server does not know the resource yet: apply deploy/crd.yaml",
-                     reason);
+        kube_watch_trouble(
+            watch, "API server does not know the resource yet: apply deploy/crd.yaml", reason);
         watch_wait(watch, kube_backoff_slow(kube_random()));
         return;
     default:
-        trouble_note(watch, "API server refuses the request", reason);
+        kube_watch_trouble(watch, "API server refuses the request", reason);
         if (code >= 500)
             kube_client_failed(watch->client, result->generation);
         if (result->retry_after > 0 && (code == 429 || code == 503))
@@ -444,7 +234,7 @@ static void refused_ended(struct kube_watch *watch, const struct kube_result *re
             status_ended(watch, watch->response.code, result);
         return;
     }
-    trouble_note(watch, nonsense, watch->response.reason);
+    kube_watch_trouble(watch, nonsense, watch->response.reason);
     if (watch->phase != WATCHING)
         watch_relist(watch);
     watch_resume_failed(watch);
@@ -470,7 +260,7 @@ static void response_ended(void *context, const struct kube_result *result)
         watch_resume_failed(watch);
         break;
     case KUBE_NO_CREDENTIALS:
-        trouble_note(watch, "cannot read the credentials for the API server", result->reason);
+        kube_watch_trouble(watch, "cannot read the credentials for the API server", result->reason);
         watch_failed(watch);
         break;
     case KUBE_UNREACHABLE:
@@ -483,8 +273,8 @@ static void response_ended(void *context, const struct kube_result *result)
 }
 
 static const struct kube_handler watch_handler = {
-    .head = response_head,
-    .body = response_body,
+    .head = kube_response_head,
+    .body = kube_response_body,
     .ended = response_ended,
 };
 
@@ -531,7 +321,7 @@ void kube_watch_free(struct kube_watch *watch)
     if (!watch)
         return;
     kube_request_cancel(watch->request);
-    response_reset(watch);
+    kube_response_reset(watch);
     event_free(watch->timer);
     free(watch->selector);
     free(watch->next);

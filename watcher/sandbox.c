@@ -56,6 +56,7 @@ const struct seccomp_rule watcher_rules[] = {
     SECCOMP_CALL(getpeername),
     SECCOMP_CALL(poll),
     SECCOMP_CALL(ppoll),
+    SECCOMP_CALL(uname), /* the resolver's search domain, where resolv.conf has none */
 };
 
 const size_t watcher_rule_count = ARRAY_SIZE(watcher_rules);

@@ -44,7 +44,8 @@ cluster_certificate() {
             -CA "$CLUSTER_PKI/ca.crt" -CAkey "$CLUSTER_PKI/ca.key" -CAcreateserial -extfile <(
                 echo "extendedKeyUsage=$usage"
                 [ -z "${3:-}" ] || echo "subjectAltName=$3"
-            ) 2>/dev/null
+            ) 2>/dev/null &&
+        chmod 644 "$CLUSTER_PKI/$1.key" # the followers are no root
 }
 
 cluster_authority() { # the CA, new
