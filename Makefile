@@ -150,6 +150,10 @@ install: all
 	install -m 755 $(PROGRAMS) $(DESTDIR)$(PREFIX)/sbin
 	install -m 644 $(wildcard systemd/*.service systemd/*.socket systemd/*.target) \
 		$(DESTDIR)$(PREFIX)/lib/systemd/system
+	sed -i 's,/usr/,$(PREFIX)/,' $(DESTDIR)$(PREFIX)/lib/systemd/system/egressgw*.service \
+		$(DESTDIR)$(PREFIX)/lib/systemd/system/egressgw.target
+	install -d $(DESTDIR)$(PREFIX)/share/doc/egressgw
+	install -m 644 README.md $(wildcard docs/*.md) $(DESTDIR)$(PREFIX)/share/doc/egressgw
 	install -m 644 systemd/egressgw.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/egressgw.conf
 	install -m 644 systemd/egressgw.tmpfiles $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/egressgw.conf
 

@@ -167,7 +167,12 @@ int attach_scan(struct attach *attach)
         attach->default_count = 0;
         error = netlink_dump_routes(attach->dumps, &handler);
     }
-    return error ? error : netlink_dump_links(attach->dumps, &handler);
+    if (!error)
+        error = netlink_dump_links(attach->dumps, &handler);
+    if (error != -EAGAIN)
+        return error;
+    attach->retry = true; /* it changes faster than it can be read */
+    return 0;
 }
 
 /* A link that a predecessor left: the new program takes over in one step, or the pin is removed

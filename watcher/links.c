@@ -14,6 +14,7 @@ enum {
     LINKS_RECEIVE_SIZE = 1 << 20, /* bytes of events that may wait */
     LINKS_READS = 64,             /* datagrams at a time, so that others get their turn */
     LINKS_STALE_ROUNDS = 3,       /* rounds in a row that an event made stale */
+    LINKS_GUARD_SECONDS = 5,      /* a round without an end, or that failed, is begun again */
 };
 
 /* The dumps that a round takes, in order. */
@@ -31,6 +32,7 @@ struct source {
     int fd;
     uint32_t port; /* the socket's address: answers carry it, events of others do not */
     struct event *readable;
+    struct event *guard; /* pending while a round is going on, and after one that failed */
     struct source_sink sink;
     struct links_tables known;   /* as reported */
     struct links_tables reading; /* the round that is going on */
@@ -74,6 +76,8 @@ static void links_close(struct source *source)
 {
     if (source->readable)
         event_free(source->readable);
+    if (source->guard)
+        event_free(source->guard);
     if (source->fd >= 0)
         close(source->fd);
     links_tables_clear(&source->known);
@@ -137,6 +141,7 @@ static int links_request(struct source *source)
 /* Starts a round, or remembers to do so where one is going on. */
 static void links_read_anew(struct source *source)
 {
+    static const struct timeval patience = {.tv_sec = LINKS_GUARD_SECONDS};
     int error;
 
     if (source->dump < ARRAY_SIZE(links_dumps)) {
@@ -147,7 +152,7 @@ static void links_read_anew(struct source *source)
     source->again = false;
     source->broken = false;
     source->dump = 0;
-    error = links_request(source);
+    error = event_add(source->guard, &patience) ? -ENOMEM : links_request(source);
     if (error) {
         log_error("cannot read this node's interfaces, what was known of them stays",
                   log_errno(error));
@@ -184,6 +189,8 @@ static void links_round_done(struct source *source)
     bool stale = source->again && source->stale < LINKS_STALE_ROUNDS;
 
     source->stale = stale ? source->stale + 1 : 0;
+    if (!source->broken)
+        event_del(source->guard);
     if (source->broken) {
         log_error("cannot read this node's interfaces, what was known of them stays");
     } else if (!stale) {
@@ -297,12 +304,21 @@ static void on_readable(evutil_socket_t fd, short what _unused_, void *context)
     }
 }
 
+static void on_guard(evutil_socket_t fd _unused_, short what _unused_, void *context)
+{
+    struct source *source = context;
+
+    source->dump = ARRAY_SIZE(links_dumps);
+    links_read_anew(source);
+}
+
 static int links_start(struct source *source, struct event_base *base,
                        const struct source_sink *sink)
 {
     source->sink = *sink;
     source->readable = event_new(base, source->fd, EV_READ | EV_PERSIST, on_readable, source);
-    if (!source->readable || event_add(source->readable, NULL))
+    source->guard = evtimer_new(base, on_guard, source);
+    if (!source->readable || !source->guard || event_add(source->readable, NULL))
         return -ENOMEM;
     links_read_anew(source);
     return 0;
