@@ -6,34 +6,16 @@
  * first: whichever prefix a packet matches on the way from the old state to the new one, it is the
  * one of the old or the one of the new state, never a third.
  */
-#include <arpa/inet.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "loader/apply.h"
+#include "loader/apply_pass.h"
 
 /* The table of each step of table_entry_step(). */
-static const enum table step_tables[TABLE_STEPS] = {TABLE_SETTINGS, TABLE_NODES,  TABLE_GATEWAYS,
-                                                    TABLE_ROUTES,   TABLE_ROUTES, TABLE_ENDPOINTS,
-                                                    TABLE_ROUTES};
-
-/* The step of the routes that endpoints use. */
-enum { STEP_PROFILES = 4 };
-
-struct pass {
-    struct apply *apply;
-    struct apply_result *result;
-    struct entry **items; /* of the step */
-    size_t count;
-    struct entries groups;     /* (group, slots) -> 1 whole, 0 not; filled when asked for */
-    struct entries blocked;    /* profiles with a route that has to wait */
-    struct entries incomplete; /* profiles with routes that could not be set */
-    struct entries in_use;     /* profiles of endpoints that could not be moved away from them */
-    struct entries referenced; /* what the entries one table up refer to */
-    size_t full;               /* sets that found no room */
-    enum table full_table;
-};
+const enum table apply_step_tables[TABLE_STEPS] = {TABLE_SETTINGS, TABLE_NODES,  TABLE_GATEWAYS,
+                                                   TABLE_ROUTES,   TABLE_ROUTES, TABLE_ENDPOINTS,
+                                                   TABLE_ROUTES};
 
 static bool error_is_full(int error)
 {
@@ -56,11 +38,6 @@ static unsigned entry_step(enum table table, const struct entry *entry)
     if (table == TABLE_ROUTES)
         memcpy(&item.key, entry->key, sizeof(item.key.route));
     return table_entry_step(&item);
-}
-
-static uint32_t route_profile(const struct route_key *key)
-{
-    return ntohl(key->scope_be) & ~ROUTE_SCOPE_IPV6;
 }
 
 /* --- writing ---------------------------------------------------------------------------------- */
@@ -148,53 +125,13 @@ static int routes_compare_reverse(const void *a, const void *b)
     return routes_compare(b, a);
 }
 
-/* --- what a set waits for ----------------------------------------------------------------------*/
-
-static bool group_is_whole(struct pass *pass, const struct route *route)
-{
-    const struct entries *gateways = &pass->apply->mirror[TABLE_GATEWAYS];
-    struct gateway_key known = {route->group, route->slots};
-    struct entry *entry = entries_find(&pass->groups, &known);
-    uint32_t whole = 1;
-
-    if (entry) {
-        memcpy(&whole, entry_value(&pass->groups, entry), sizeof(whole));
-        return whole;
-    }
-    for (uint32_t slot = 0; slot < route->slots && whole; slot++) {
-        struct gateway_key key = {route->group, slot};
-
-        whole = (uint32_t)entries_has(gateways, &key);
-    }
-    /* Without memory the answer is right all the same, it is only not remembered. */
-    if (entries_put(&pass->groups, &known, &whole, ENTRY_SET) < 0)
-        return whole;
-    return whole;
-}
-
-/* Whether everything that the value refers to is in the kernel. */
-static bool set_is_allowed(struct pass *pass, enum table table, const void *value)
-{
-    const struct gateway *gateway = value;
-    const struct endpoint *endpoint = value;
-    const struct route *route = value;
-
-    switch (table) {
-    case TABLE_GATEWAYS:
-        return entries_has(&pass->apply->mirror[TABLE_NODES], &gateway->node);
-    case TABLE_ROUTES:
-        return route->action != ROUTE_GATEWAY || group_is_whole(pass, route);
-    case TABLE_ENDPOINTS:
-        return !entries_has(&pass->incomplete, &endpoint->profile);
-    default:
-        return true;
-    }
-}
+/* --- sets
+ * ---------------------------------------------------------------------------------------*/
 
 /* Whether an entry is a set of this step that differs from what is in the kernel. */
 static bool set_is_needed(struct pass *pass, unsigned step, struct entry *entry)
 {
-    enum table table = step_tables[step];
+    enum table table = apply_step_tables[step];
     const struct entries *mirror = &pass->apply->mirror[table];
     const struct entry *old;
 
@@ -212,7 +149,7 @@ static bool set_is_needed(struct pass *pass, unsigned step, struct entry *entry)
  * well, or they would be seen in its place; `blocked` are those profiles. */
 static int sets_collect(struct pass *pass, unsigned step)
 {
-    enum table table = step_tables[step];
+    enum table table = apply_step_tables[step];
     const struct entries *pending = &pass->apply->pending[table];
     size_t cursor = 0;
     struct entry *entry;
@@ -221,7 +158,7 @@ static int sets_collect(struct pass *pass, unsigned step)
     while ((entry = entries_next(pending, &cursor))) {
         if (!set_is_needed(pass, step, entry))
             continue;
-        if (set_is_allowed(pass, table, entry_value(pending, entry))) {
+        if (pass_set_is_allowed(pass, table, entry_value(pending, entry))) {
             pass->items[pass->count++] = entry;
         } else if (step == STEP_PROFILES) {
             uint32_t profile = route_profile((const void *)entry->key);
@@ -236,7 +173,7 @@ static int sets_collect(struct pass *pass, unsigned step)
 /* Leaves those sets, in their order, for which the map has room. */
 static int sets_fit(struct pass *pass, unsigned step)
 {
-    enum table table = step_tables[step];
+    enum table table = apply_step_tables[step];
     const struct entries *mirror = &pass->apply->mirror[table];
     size_t capacity = pass->apply->backend->capacity(pass->apply->backend, table);
     size_t room = capacity > mirror->count ? capacity - mirror->count : 0;
@@ -263,108 +200,12 @@ static int sets_fit(struct pass *pass, unsigned step)
     return 0;
 }
 
-/* --- what a removal waits for ------------------------------------------------------------------*/
-
-/* Profiles that must keep their routes: those of endpoints that could not be given another. */
-static int endpoints_find_in_use(struct pass *pass)
-{
-    const struct entries *mirror = &pass->apply->mirror[TABLE_ENDPOINTS];
-    size_t cursor = 0;
-    struct entry *entry;
-
-    while ((entry = entries_next(&pass->apply->pending[TABLE_ENDPOINTS], &cursor))) {
-        struct entry *old = entry->state == ENTRY_DONE ? NULL : entries_find(mirror, entry->key);
-        const struct endpoint *endpoint = old ? entry_value(mirror, old) : NULL;
-
-        if (endpoint && entries_put(&pass->in_use, &endpoint->profile, NULL, ENTRY_SET) < 0)
-            return -ENOMEM;
-    }
-    return 0;
-}
-
-static int routes_find_incomplete(struct pass *pass)
-{
-    size_t cursor = 0;
-    struct entry *entry;
-
-    while ((entry = entries_next(&pass->apply->pending[TABLE_ROUTES], &cursor))) {
-        uint32_t profile = route_profile((const void *)entry->key);
-
-        if (entry->state == ENTRY_SET && profile >= PROFILE_FIRST &&
-            entries_put(&pass->incomplete, &profile, NULL, ENTRY_SET) < 0)
-            return -ENOMEM;
-    }
-    return 0;
-}
-
-/* Slots of groups that routes in the kernel use: group -> the largest number of slots. */
-static int routes_find_referenced(struct pass *pass)
-{
-    const struct entries *routes = &pass->apply->mirror[TABLE_ROUTES];
-    size_t cursor = 0;
-    struct entry *entry;
-
-    entries_release(&pass->referenced);
-    pass->referenced = ENTRIES(sizeof(uint32_t), sizeof(uint32_t));
-    while ((entry = entries_next(routes, &cursor))) {
-        const struct route *route = entry_value(routes, entry);
-        uint32_t slots = route->slots;
-        struct entry *known;
-
-        if (route->action != ROUTE_GATEWAY)
-            continue;
-        known = entries_find(&pass->referenced, &route->group);
-        if (known && *(uint32_t *)entry_value(&pass->referenced, known) >= slots)
-            continue;
-        if (entries_put(&pass->referenced, &route->group, &slots, ENTRY_SET) < 0)
-            return -ENOMEM;
-    }
-    return 0;
-}
-
-/* Nodes that gateways in the kernel use. */
-static int gateways_find_referenced(struct pass *pass)
-{
-    const struct entries *gateways = &pass->apply->mirror[TABLE_GATEWAYS];
-    size_t cursor = 0;
-    struct entry *entry;
-
-    entries_release(&pass->referenced);
-    pass->referenced = ENTRIES(sizeof(struct ip_addr), 0);
-    while ((entry = entries_next(gateways, &cursor))) {
-        const struct gateway *gateway = entry_value(gateways, entry);
-
-        if (entries_put(&pass->referenced, &gateway->node, NULL, ENTRY_SET) < 0)
-            return -ENOMEM;
-    }
-    return 0;
-}
-
-static bool removal_is_allowed(struct pass *pass, unsigned step, const void *key)
-{
-    const struct gateway_key *gateway = key;
-    struct entry *entry;
-    uint32_t profile;
-
-    switch (step_tables[step]) {
-    case TABLE_SETTINGS:
-        return false;
-    case TABLE_NODES:
-        return !entries_find(&pass->referenced, key);
-    case TABLE_GATEWAYS:
-        entry = entries_find(&pass->referenced, &gateway->group);
-        return !entry || gateway->slot >= *(uint32_t *)entry_value(&pass->referenced, entry);
-    case TABLE_ROUTES:
-        profile = route_profile(key);
-        return !entries_find(&pass->incomplete, &profile) && !entries_find(&pass->in_use, &profile);
-    default:
-        return true;
-    }
-}
+/* --- removals
+ * ------------------------------------------------------------------------------------*/
 
 static void removals_collect(struct pass *pass, unsigned step)
 {
-    enum table table = step_tables[step];
+    enum table table = apply_step_tables[step];
     struct entries *mirror = &pass->apply->mirror[table], *pending = &pass->apply->pending[table];
     size_t cursor = 0;
     struct entry *entry;
@@ -375,7 +216,7 @@ static void removals_collect(struct pass *pass, unsigned step)
             continue;
         if (!entries_find(mirror, entry->key))
             entry->state = ENTRY_DONE;
-        else if (removal_is_allowed(pass, step, entry->key))
+        else if (pass_removal_is_allowed(pass, step, entry->key))
             pass->items[pass->count++] = entry;
     }
 }
@@ -385,13 +226,13 @@ static void removals_collect(struct pass *pass, unsigned step)
 static int pass_sets(struct pass *pass)
 {
     for (unsigned step = 0; step < TABLE_STEPS; step++) {
-        enum table table = step_tables[step];
+        enum table table = apply_step_tables[step];
         int error = 0;
 
         if (pass->apply->pending[table].count == 0)
             continue;
         if (table == TABLE_ENDPOINTS)
-            error = routes_find_incomplete(pass);
+            error = pass_find_incomplete(pass);
         if (!error)
             error = sets_collect(pass, step);
         if (!error && table == TABLE_ROUTES)
@@ -407,19 +248,19 @@ static int pass_sets(struct pass *pass)
 
 static int pass_removals(struct pass *pass)
 {
-    int error = routes_find_incomplete(pass);
+    int error = pass_find_incomplete(pass);
 
     for (unsigned step = TABLE_STEPS; !error && step-- > TABLE_SETTINGS + 1;) {
-        enum table table = step_tables[step];
+        enum table table = apply_step_tables[step];
 
         if (pass->apply->pending[table].count == 0)
             continue;
         if (step == STEP_PROFILES)
-            error = endpoints_find_in_use(pass);
+            error = pass_find_in_use(pass);
         else if (table == TABLE_GATEWAYS)
-            error = routes_find_referenced(pass);
+            error = pass_find_referenced_groups(pass);
         else if (table == TABLE_NODES)
-            error = gateways_find_referenced(pass);
+            error = pass_find_referenced_nodes(pass);
         if (error)
             break;
         removals_collect(pass, step);
