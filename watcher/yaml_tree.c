@@ -13,6 +13,7 @@
 struct yaml_level {
     json_t *container; /* borrowed: it belongs to its own container, the first one to the builder */
     json_t *key;       /* of a mapping: the key that waits for its value */
+    size_t line;       /* of that key */
 };
 
 struct yaml_builder {
@@ -24,6 +25,7 @@ struct yaml_builder {
     size_t depth;
     json_t *root; /* of the document that is being read */
     size_t line;
+    struct document_lines lines;
 };
 
 static int builder_refuse(struct yaml_builder *builder, const yaml_event_t *event,
@@ -45,29 +47,37 @@ static int builder_set_key(struct yaml_builder *builder, const yaml_event_t *eve
         return builder_refuse(builder, event, reason);
     }
     level->key = key;
+    level->line = event->start_mark.line + 1;
     return 0;
 }
 
+static int builder_put_member(struct yaml_builder *builder, struct yaml_level *level, json_t *value)
+{
+    _cleanup_(json_decrefp) json_t *key = TAKE_PTR(level->key);
+
+    if (json_object_set_new_nocheck(level->container, json_string_value(key), value))
+        return -ENOMEM;
+    return document_lines_add_member(&builder->lines, level->container, json_string_value(key),
+                                     level->line);
+}
+
 /* Puts a value where it belongs; takes over the reference. */
-static int builder_put(struct yaml_builder *builder, json_t *value)
+static int builder_put(struct yaml_builder *builder, const yaml_event_t *event, json_t *value)
 {
     struct yaml_level *level;
-    int failed;
 
     if (builder->depth == 0) {
         builder->root = value;
         return 0;
     }
     level = &builder->levels[builder->depth - 1];
-    if (json_is_array(level->container)) {
-        failed = json_array_append_new(level->container, value);
-    } else {
-        failed =
-            json_object_set_new_nocheck(level->container, json_string_value(level->key), value);
-        json_decref(level->key);
-        level->key = NULL;
-    }
-    return failed ? -ENOMEM : 0;
+    if (json_is_object(level->container))
+        return builder_put_member(builder, level, value);
+    if (json_array_append_new(level->container, value))
+        return -ENOMEM;
+    return document_lines_add_element(&builder->lines, level->container,
+                                      json_array_size(level->container) - 1,
+                                      event->start_mark.line + 1);
 }
 
 static bool builder_wants_key(const struct yaml_builder *builder)
@@ -99,7 +109,7 @@ static int builder_scalar(struct yaml_builder *builder, const yaml_event_t *even
         value = json_stringn(text.data, text.length);
     if (!value)
         return builder_refuse(builder, event, "a string is not UTF-8");
-    return key ? builder_set_key(builder, event, value) : builder_put(builder, value);
+    return key ? builder_set_key(builder, event, value) : builder_put(builder, event, value);
 }
 
 static int builder_open(struct yaml_builder *builder, const yaml_event_t *event)
@@ -123,7 +133,7 @@ static int builder_open(struct yaml_builder *builder, const yaml_event_t *event)
     container = mapping ? json_object() : json_array();
     if (!container)
         return -ENOMEM;
-    error = builder_put(builder, container);
+    error = builder_put(builder, event, container);
     if (!error)
         builder->levels[builder->depth++] = (struct yaml_level){.container = container};
     return error;
@@ -137,7 +147,7 @@ static int builder_close_document(struct yaml_builder *builder)
         json_decref(root);
         return 0;
     }
-    return document_list_add(builder->list, root, builder->line);
+    return document_list_add(builder->list, root, builder->line, &builder->lines);
 }
 
 static int builder_take(struct yaml_builder *builder, const yaml_event_t *event)
@@ -222,6 +232,7 @@ int yaml_tree_read(const char *data, size_t length, struct document_list *list,
     for (size_t i = 0; i < builder.depth; i++)
         json_decref(builder.levels[i].key);
     json_decref(builder.root);
+    document_lines_clear(&builder.lines);
     yaml_parser_delete(&parser);
     if (result)
         return result;

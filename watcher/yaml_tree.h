@@ -14,12 +14,14 @@
 #include <stddef.h>
 
 #include "common/macros.h"
+#include "watcher/document_lines.h"
 
 enum { DOCUMENT_DEPTH = 64 };
 
 struct document {
     json_t *root; /* never null: empty documents are left out */
     size_t line;  /* where it starts, from 1 */
+    struct document_lines lines;
 };
 
 struct document_list {
@@ -39,8 +41,9 @@ int yaml_tree_read(const char *data, size_t length, struct document_list *list,
 int json_tree_read(const char *data, size_t length, struct document_list *list,
                    struct document_error *error) _must_check_;
 
-/* Takes over the reference to `root`, also on failure. */
-int document_list_add(struct document_list *list, json_t *root, size_t line) _must_check_;
+/* Takes over the reference to `root` and what is in `lines`, also on failure. */
+int document_list_add(struct document_list *list, json_t *root, size_t line,
+                      struct document_lines *lines) _must_check_;
 void document_list_clear(struct document_list *list);
 
 #define _cleanup_documents_ _cleanup_(document_list_clear)
