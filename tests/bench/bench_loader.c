@@ -43,7 +43,7 @@ static int double_compare(const void *a, const void *b)
 static void measure_print(struct measure *measure, unsigned rounds)
 {
     qsort(measure->milliseconds, rounds, sizeof(double), double_compare);
-    printf("%-42s %9.2f ms  %7zu writes\n", measure->name, measure->milliseconds[rounds / 2],
+    printf("%-42s %9.3f ms  %7zu writes\n", measure->name, measure->milliseconds[rounds / 2],
            measure->writes);
 }
 
