@@ -18,14 +18,12 @@
 
 #include "common/hash.h"
 #include "ipc/record.h"
+#include "watcher/manifest_walk.h"
 #include "watcher/source.h"
-#include "watcher/yaml_tree.h"
 
 enum {
-    MANIFEST_SIZE_LIMIT = 16 << 20, /* bytes in a file */
-    MANIFEST_FILES_LIMIT = 65536,   /* files of a directory */
-    MANIFEST_LIST_DEPTH = 4,        /* lists in lists */
-    MANIFEST_RETRY_SECONDS = 1,     /* between looks for a directory that is missing */
+    MANIFEST_FILES_LIMIT = 65536, /* files of a directory */
+    MANIFEST_RETRY_SECONDS = 1,   /* between looks for a directory that is missing */
 };
 
 struct manifest_object {
@@ -114,8 +112,6 @@ void manifests_release_claims(struct manifests *source);
 
 /* manifest_file.c */
 
-/* Whether this is the name of a manifest: not hidden, not an editor's, .yaml, .yml or .json. */
-bool manifest_name_matches(const char *name);
 /* Reads the file and replaces its objects; logs what is wrong and keeps what was good. -ENOENT:
  * there is no such file (any more). */
 int manifest_file_read(struct manifest_file *file) _must_check_;

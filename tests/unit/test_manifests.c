@@ -354,6 +354,7 @@ static void test_invalid_object(void **state)
     assert_non_null(strstr(support_log, "policy=p field=spec.destinationCIDRs[0] "
                                         "value=10.0.0.0/99"));
     assert_non_null(strstr(support_log, "last valid version stays in force"));
+    assert_non_null(strstr(support_log, "manifests/a.yaml:8")); /* the line of that field */
     assert_non_null(strstr(support_log, "policy=new"));
     write_file(fixture, "a.yaml", POLICY("p", "  destinationCIDRs: [10.9.0.0/16]\n"));
     expect(fixture, "policy p 10.9.0.0/16; ");
