@@ -22,6 +22,7 @@ struct kube_watch {
     char *selector; /* NULL: not started */
     enum phase phase;
     char version[KUBE_VERSION_SIZE]; /* to watch from; "": a list is needed */
+    char floor[KUBE_VERSION_SIZE];   /* the next list may be no older than this; "": the newest */
     char *next;                      /* token of the next page, or NULL */
     struct kube_backoff backoff;
     bool probe;             /* before it resumes: has the server been set back meanwhile? */

@@ -486,6 +486,7 @@ static void test_another_selector_lists_again(void **state)
         {"resourceVersion=4", OK, HOLD, change_selector},
         {STREAM, OK EVENT("ADDED", POD("a", "1")) EVENT("ADDED", POD("b", "2")) SYNCED("8"), HOLD});
     assert_null(strstr(test.requests[2], "fieldSelector"));
+    assert_non_null(strstr(test.requests[2], "&resourceVersion=4 "));
 }
 
 static void test_right_that_is_missing_is_named(void **state)
