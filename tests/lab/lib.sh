@@ -8,9 +8,9 @@
 #           gateways ┘   172.22.48.1/20   198.51.100.1
 #
 # The router knows no pod: an answer comes back only to a node's own address. Each node has strict
-# rp_filter, its own configuration, runtime directory, pins and three daemons. All of it lives in a
-# mount namespace of the calling script, so that names cannot meet those of another run, and goes
-# when the script ends, however it ends.
+# rp_filter, its own configuration, runtime directory, pins and three daemons. All of it lives in
+# namespaces of the calling script, so that names cannot meet those of another run, and goes when the
+# script ends, however it ends.
 #
 # A script sources this file, calls lab_begin "$@", builds what it needs, then either shows it (the
 # demo) or runs cases (lab_case) and ends with lab_end.
@@ -23,50 +23,76 @@ LAB_UNDERLAY=172.22.48.0/20
 
 # ---- beginning and end -------------------------------------------------------------------------
 
-# lab_begin [PATTERN]: becomes root of a mount namespace of its own, with a temporary directory.
-# Only cases whose name holds PATTERN run. EGRESSGW_BUILD names the build directory.
+# lab_begin [PATTERN]: the script goes on in mount and process namespaces of its own, with a temporary
+# directory. Only cases whose name holds PATTERN run. EGRESSGW_BUILD names the build directory; the
+# nodes' logs and configurations are kept in EGRESSGW_LAB_LOGS, where that is set.
 lab_begin() {
     if [ "$(id -u)" != 0 ]; then
         echo "$0: network namespaces and BPF need root: run it as root, or with sudo" >&2
         exit 1
     fi
-    if [ "${LAB_ISOLATED:-}" != "$$" ]; then
-        LAB_ISOLATED=$$ exec unshare --mount --propagation private -- "$BASH" "$0" "$@"
-    fi
+    [ "${LAB_INSIDE:-}" = yes ] || lab_supervise "$@"
+    unset LAB_INSIDE
     LAB_PATTERN=${1:-}
     LAB_BUILD=$(cd "${EGRESSGW_BUILD:-$LAB_ROOT/build}" && pwd) || exit 1
     LAB_TOOLS=$LAB_BUILD/tests/tools
     LAB_NUMBER=0 LAB_FAILED=0
-    LAB_DIR=$(mktemp -d "${TMPDIR:-/tmp}/egw-$$-XXXXXX") || exit 1
-    trap lab_cleanup EXIT
-    trap 'exit 130' INT
-    trap 'exit 143' TERM HUP
-    chmod 755 "$LAB_DIR"
     mkdir -p /run/netns "$LAB_DIR"/{bpf,manifests,staging,clients,nodes}
     mount -t tmpfs egw-netns /run/netns || exit 1
     mount -t bpf egw-bpf "$LAB_DIR/bpf" || exit 1
     exec {LAB_NEVER}<> <(:)
 }
 
-lab_cleanup() {
-    local name
+# Runs the script once more as the first process of its namespaces. Whatever becomes of it, and of
+# this process short of SIGKILL, the kernel then ends every process in there and with them goes every
+# network namespace, mount and pin; the directory goes here.
+lab_supervise() {
+    LAB_DIR=$(mktemp -d "${TMPDIR:-/tmp}/egw-$$-XXXXXX") || exit 1
+    chmod 755 "$LAB_DIR"
+    export LAB_DIR
+    trap lab_supervise_end EXIT
+    trap 'exit 130' INT
+    trap 'exit 143' TERM HUP
+    set -m # else the script inside could never again listen to an interrupt
+    LAB_INSIDE=yes unshare --mount --propagation private --pid --fork --kill-child --mount-proc -- \
+        "$BASH" "$0" "$@" &
+    LAB_SCRIPT=$!
+    set +m
+    wait $LAB_SCRIPT
+    exit
+}
+
+lab_supervise_end() {
+    local inside state
     trap '' INT TERM HUP
-    for name in /run/netns/*; do
-        while [ -e "$name" ] && [ -n "$(ip netns pids "${name##*/}")" ]; do
-            ip netns pids "${name##*/}" | xargs -r kill -KILL 2>/dev/null
-            lab_pause
+    inside=$(cat "/proc/$LAB_SCRIPT/task/$LAB_SCRIPT/children" 2>/dev/null)
+    inside=${inside%% *}
+    if [ -n "$inside" ]; then
+        # unshare stands still, else it would comment on its child's end. The first process inside is
+        # over once all others are.
+        kill -STOP "$LAB_SCRIPT"
+        kill -KILL "$inside"
+        while read -r _ _ state _ 2>/dev/null <"/proc/$inside/stat" && [ "$state" != Z ]; do
+            read -rt 0.01 <> <(:)
         done
-    done
-    for name in /run/netns/*; do
-        [ -e "$name" ] && ip netns del "${name##*/}"
-    done
-    umount "$LAB_DIR/bpf" 2>/dev/null
-    umount /run/netns 2>/dev/null
+        kill -KILL "$LAB_SCRIPT"
+    fi
+    wait "$LAB_SCRIPT" 2>/dev/null
+    [ -z "${EGRESSGW_LAB_LOGS:-}" ] || cp -r "$LAB_DIR/nodes" "$EGRESSGW_LAB_LOGS/${LAB_DIR##*/}"
     rm -rf "$LAB_DIR"
 }
 
-# Ends a script of cases: the plan, and the status.
+lab_daemons_run() {
+    local status ended=
+    for status in "$LAB_DIR"/nodes/*/*.status; do
+        [ ! -e "$status" ] || ended+="${status#"$LAB_DIR/nodes/"} $(<"$status")"$'\n'
+    done
+    expect_equal "daemons that ended by themselves, with their status," "$ended" ""
+}
+
+# Ends a script of cases: what still has to run runs; the plan, and the status.
 lab_end() {
+    [ -z "$(ls "$LAB_DIR/nodes")" ] || lab_case "no daemon has ended by itself" lab_daemons_run
     echo "1..$LAB_NUMBER"
     [ "$LAB_FAILED" -eq 0 ]
     exit
@@ -465,11 +491,19 @@ lab_pod() {
 
 lab_daemon_start() { # NODE DAEMON
     local node=$LAB_DIR/nodes/$1
-    # By exec, so that the pid is the daemon's own and signals reach it.
-    (exec nsenter --net="/run/netns/$1" -- "$LAB_BUILD/egressgw-$2" --config "$node/egressgw.yaml") \
-        >>"$node/$2.log" 2>&1 {LAB_NEVER}>&- </dev/null &
-    echo $! >"$node/$2.pid"
+    rm -f "$node/$2.pid" "$node/$2.status"
+    (
+        trap - ERR
+        set +e
+        # By exec, so that the pid is the daemon's own and signals reach it.
+        (exec nsenter --net="/run/netns/$1" -- "$LAB_BUILD/egressgw-$2" \
+            --config "$node/egressgw.yaml") >>"$node/$2.log" 2>&1 {LAB_NEVER}>&- </dev/null &
+        echo $! >"$node/$2.pid"
+        wait $!
+        echo $? >"$node/$2.status"
+    ) 2>/dev/null &
     disown $!
+    lab_wait 5 test -s "$node/$2.pid"
 }
 
 lab_daemons_start() { # NODE...
@@ -479,15 +513,12 @@ lab_daemons_start() { # NODE...
     done
 }
 
-lab_daemon_gone() { # NODE DAEMON
-    local state
-    read -r _ _ state _ 2>/dev/null <"/proc/$(<"$LAB_DIR/nodes/$1/$2.pid")/stat" || return 0
-    [ "$state" = Z ]
-}
-
-lab_daemon_end() { # NODE DAEMON SIGNAL: returns once it is gone
-    kill "-$3" "$(<"$LAB_DIR/nodes/$1/$2.pid")"
-    lab_wait 5 lab_daemon_gone "$1" "$2"
+lab_daemon_end() { # NODE DAEMON SIGNAL: returns once it is gone, fails with another status than 0
+    local node=$LAB_DIR/nodes/$1
+    kill "-$3" "$(<"$node/$2.pid")"
+    lab_wait 5 test -s "$node/$2.status"
+    [ "$3" = KILL ] || expect_equal "the status of $2" "$(<"$node/$2.status")" 0
+    rm -f "$node/$2.status"
 }
 
 lab_loader() { # NODE OPTION...: the loader as a command

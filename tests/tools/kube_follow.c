@@ -3,7 +3,7 @@
 /*
  * Follows one kind of the API server as the watcher does, and prints what it would keep:
  *
- *   kube_follow KUBECONFIG KIND [SELECTOR [SILENCE-MS [HEAD-MS]]]
+ *   kube_follow KUBECONFIG|in-cluster KIND [SELECTOR [SILENCE-MS [HEAD-MS]]]
  *
  * "begin", "end" of a list, "set NAME", "keep NAME", "remove NAME", "unlisted NAME": not in the
  * list that ends; one a line. Ends on SIGTERM with the peak of its memory in kB. As root it becomes
@@ -158,16 +158,19 @@ int main(int argc, char **argv)
     struct event_base *base = NULL;
     struct kube_client *client = NULL;
     struct kube_watch *watch = NULL;
+    const char *kubeconfig;
     char peak[32];
     int status = EXIT_FAILED;
 
     setlinebuf(stdout);
     log_set_level(LEVEL_DEBUG);
     if (!resource) {
-        fputs("usage: kube_follow KUBECONFIG KIND [SELECTOR [SILENCE-MS [HEAD-MS]]]\n", stderr);
+        fputs("usage: kube_follow KUBECONFIG|in-cluster KIND [SELECTOR [SILENCE-MS [HEAD-MS]]]\n",
+              stderr);
         return EXIT_USAGE;
     }
-    if (loop_open(&base) || kube_client_open(argv[1], &client))
+    kubeconfig = strcmp(argv[1], "in-cluster") ? argv[1] : NULL;
+    if (loop_open(&base) || kube_client_open(kubeconfig, &client))
         return EXIT_FAILED;
     if (argc > 4)
         client->timing.silence = (unsigned)atoi(argv[4]);

@@ -73,8 +73,8 @@ static void sequence_run(struct sequence *sequence, bool until)
         if (!sending || tool_now_ns() < next_ns)
             continue;
         sequence_send(sequence);
-        next_ns += sequence->interval_ns;
         quiet_ns = tool_now_ns();
+        next_ns = quiet_ns + sequence->interval_ns; /* nothing is made up for in a burst */
         sending = sequence->sent < sequence->limit;
     }
 }
