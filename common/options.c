@@ -13,6 +13,9 @@ struct options {
     const char *purpose;
     const struct extra_option *extras;
     const char *config, *check, *help, *version;
+    const struct extra_option *with_operands; /* the one that was given */
+    char **operands;
+    size_t operand_count;
 };
 
 enum { STANDARD_OPTIONS = 4 };
@@ -51,14 +54,31 @@ static const struct extra_option *option_find(const struct extra_option *rows, s
     return NULL;
 }
 
+static bool options_take_operands(const struct options *options)
+{
+    for (const struct extra_option *row = options->extras; row && row->name; row++)
+        if (row->operands)
+            return true;
+    return false;
+}
+
+/* One argument that is no option. -1: go on. */
+static int operand_take(struct options *options, char *argument)
+{
+    if (!options_take_operands(options) || (argument[0] == '-' && argument[1]))
+        return usage_error(options, "unexpected argument '%s'", argument);
+    options->operands[options->operand_count++] = argument;
+    return -1;
+}
+
 /* One option of argv[*next - 1], which may take the argument that follows. -1: go on. */
 static int option_take(struct options *options, char **argv, int *next)
 {
     struct extra_option rows[STANDARD_OPTIONS];
-    const char *argument = argv[*next - 1];
+    char *argument = argv[*next - 1];
 
     if (strncmp(argument, "--", 2) != 0 || argument[2] == '\0')
-        return usage_error(options, "unexpected argument '%s'", argument);
+        return operand_take(options, argument);
     size_t length = strcspn(argument + 2, "=");
     const char *value = argument[2 + length] ? argument + 2 + length + 1 : NULL;
 
@@ -68,15 +88,18 @@ static int option_take(struct options *options, char **argv, int *next)
         option = option_find(options->extras, SIZE_MAX, argument + 2, length);
     if (!option)
         return usage_error(options, "unknown option '%.*s'", (int)length + 2, argument);
-    if (value && !option->argument)
+    bool takes_value = option->argument && !option->operands;
+    if (value && !takes_value)
         return usage_error(options, "--%s takes no argument", option->name);
-    if (option->argument && !value)
+    if (takes_value && !value)
         value = argv[*next] ? argv[(*next)++] : NULL;
-    if (option->argument && (!value || !*value))
+    if (takes_value && (!value || !*value))
         return usage_error(options, "--%s needs an argument: %s", option->name, option->argument);
     if (*option->value)
         return usage_error(options, "--%s is given twice", option->name);
-    *option->value = option->argument ? value : "";
+    *option->value = takes_value ? value : "";
+    if (option->operands)
+        options->with_operands = option;
     return -1;
 }
 
@@ -129,6 +152,19 @@ static int load_config(const struct options *options, struct config *config)
     return result ? EXIT_FAILED : EXIT_DONE;
 }
 
+/* What the option with operands was given. -1: the program is to go on. */
+static int operands_give(const struct options *options)
+{
+    const struct extra_option *option = options->with_operands;
+
+    if (options->config || options->check)
+        return usage_error(options, "--%s reads no configuration: give it alone", option->name);
+    if (options->operand_count == 0)
+        return usage_error(options, "--%s needs %s", option->name, option->argument);
+    *option->operands = (struct operands){options->operands, options->operand_count};
+    return -1;
+}
+
 int options_parse(int argc, char **argv, const char *purpose, const struct extra_option *extras,
                   struct config *config)
 {
@@ -139,6 +175,7 @@ int options_parse(int argc, char **argv, const char *purpose, const struct extra
                               : "egressgw",
         .purpose = purpose,
         .extras = extras,
+        .operands = argv + 1, /* never more than have been read */
     };
 
     for (int next = 1; next < argc;) {
@@ -152,5 +189,9 @@ int options_parse(int argc, char **argv, const char *purpose, const struct extra
         return print_help(&options);
     if (options.version)
         return print_version(&options);
+    if (options.with_operands)
+        return operands_give(&options);
+    if (options.operand_count)
+        return usage_error(&options, "unexpected argument '%s'", options.operands[0]);
     return load_config(&options, config);
 }

@@ -15,6 +15,14 @@ static const struct extra_option extras[] = {
     {"output", "text|json", "how to print them", &output},
     {0},
 };
+static const char *check;
+static struct operands files;
+static const struct extra_option extras_with_operands[] = {
+    {"dump", NULL, "print the tables", &dump},
+    {"check", "FILE...", "check files", &check, &files},
+    {0},
+};
+static const struct extra_option *used = extras;
 static char config_path[] = "/tmp/egressgw-test-options-XXXXXX";
 static char out[8192], err[8192];
 
@@ -55,11 +63,12 @@ static int parse(struct config *config, ...)
     while ((argv[argc] = va_arg(arguments, char *)))
         argc++;
     va_end(arguments);
-    dump = output = NULL;
+    dump = output = check = NULL;
+    files = (struct operands){0};
     fflush(stdout);
     assert_true(redirect(STDOUT_FILENO, &saved_out, &file_out) >= 0);
     assert_true(redirect(STDERR_FILENO, &saved_err, &file_err) >= 0);
-    int result = options_parse(argc, argv, "Loads things.", extras, config);
+    int result = options_parse(argc, argv, "Loads things.", used, config);
     fflush(stdout);
     restore(STDERR_FILENO, saved_err, file_err, err, sizeof(err));
     restore(STDOUT_FILENO, saved_out, file_out, out, sizeof(out));
@@ -186,12 +195,49 @@ static void refuse_usage(void **state)
     }
 }
 
+static void take_operands(void **state)
+{
+    static const struct {
+        char *arguments[4];
+        const char *part;
+    } wrong[] = {
+        {{"--check"}, "--check needs FILE...; see"},
+        {{"--check=a.yaml"}, "--check takes no argument"},
+        {{"--check", "a", "--config", "b"}, "--check reads no configuration: give it alone"},
+        {{"--check", "a", "--check-config"}, "--check reads no configuration: give it alone"},
+        {{"--check", "a", "-x"}, "unexpected argument '-x'"},
+        {{"a", "--dump"}, "unexpected argument 'a'"},
+    };
+    struct config config = {0}, untouched = {0};
+
+    (void)state;
+    used = extras_with_operands;
+    assert_int_equal(parse(&config, "a", "--check", "-", "b", NULL), -1);
+    assert_int_equal(memcmp(&config, &untouched, sizeof(config)), 0);
+    assert_int_equal(files.count, 3);
+    assert_string_equal(files.items[0], "a");
+    assert_string_equal(files.items[1], "-");
+    assert_string_equal(files.items[2], "b");
+    assert_int_equal(parse(&config, "--help", NULL), EXIT_DONE);
+    assert_non_null(strstr(out, "  --check FILE...          check files\n"));
+    for (size_t i = 0; i < ARRAY_SIZE(wrong); i++) {
+        char *const *arguments = wrong[i].arguments;
+
+        assert_int_equal(
+            parse(&config, arguments[0], arguments[1], arguments[2], arguments[3], NULL),
+            EXIT_USAGE);
+        assert_non_null(strstr(err, wrong[i].part));
+        assert_int_equal(files.count, 0);
+    }
+    used = extras;
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(load_and_go_on), cmocka_unit_test(take_extras),
         cmocka_unit_test(check_config),   cmocka_unit_test(print_help_and_version),
-        cmocka_unit_test(refuse_usage),
+        cmocka_unit_test(refuse_usage),   cmocka_unit_test(take_operands),
     };
     int fd = mkstemp(config_path);
 
