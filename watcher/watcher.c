@@ -11,6 +11,7 @@
 #include "common/notify.h"
 #include "common/options.h"
 #include "common/seal.h"
+#include "watcher/check.h"
 #include "watcher/sandbox.h"
 #include "watcher/session.h"
 #include "watcher/source.h"
@@ -204,13 +205,22 @@ static void watcher_close(struct watcher *watcher)
 int watcher_main(int argc, char **argv)
 {
     struct watcher watcher = {0};
+    const char *check = NULL;
+    struct operands files;
+    const struct extra_option extras[] = {
+        {"check", "FILE...", "check manifests, directories of them, or - (no cluster needed)",
+         &check, &files},
+        {0},
+    };
     int status = options_parse(argc, argv,
                                "reads policies, pods, namespaces and nodes, follows this node's "
                                "interfaces, and tells the planner",
-                               NULL, &watcher.config);
+                               extras, &watcher.config);
 
     if (status >= 0)
         return status;
+    if (check)
+        return check_files(&files, stdout);
     status = EXIT_FAILED;
     if (!watcher_open(&watcher) && !watcher_seal(&watcher) && !watcher_start(&watcher))
         status = loop_run(watcher.base);
