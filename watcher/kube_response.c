@@ -33,6 +33,7 @@ void kube_watch_well(struct kube_watch *watch)
 {
     kube_client_note_back(watch->client);
     watch->backoff.failures = 0;
+    watch->denied.failures = 0;
     if (!watch->trouble_since)
         return;
     log_info("resource is followed again", log_string("resource", watch->resource->name),

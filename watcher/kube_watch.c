@@ -10,6 +10,7 @@
 
 enum {
     PAGE_OBJECTS = 500,
+    DENIALS_LIMIT = 5,            /* in a row, before they are believed */
     RESUMES_LIMIT = 3,            /* watches in a row that failed before anything came */
     SHORT_WATCH_MS = 5000,        /* one that ends sooner is no regular end */
     STREAMING_RETRY_MS = 3600000, /* until a server that had no streaming lists is asked again */
@@ -169,6 +170,18 @@ static bool streaming_refused(struct kube_watch *watch, long code)
     return true;
 }
 
+/* A server that has just started denies for a moment what it will allow: it does not know its roles
+ * and definitions yet. Later only an operator can mend it. */
+static void denial_ended(struct kube_watch *watch, const char *what)
+{
+    if (watch->denied.failures < DENIALS_LIMIT) {
+        watch_wait(watch, kube_backoff_next(&watch->denied, kube_random()));
+        return;
+    }
+    kube_watch_trouble(watch, what, watch->response.reason);
+    watch_wait(watch, kube_backoff_slow(kube_random()));
+}
+
 static void status_ended(struct kube_watch *watch, long code, const struct kube_result *result)
 {
     const char *reason = watch->response.reason;
@@ -185,14 +198,10 @@ static void status_ended(struct kube_watch *watch, long code, const struct kube_
         watch_failed(watch);
         return;
     case 403:
-        kube_watch_trouble(
-            watch, "RBAC does not allow what the watcher needs: apply deploy/rbac.yaml", reason);
-        watch_wait(watch, kube_backoff_slow(kube_random()));
+        denial_ended(watch, "RBAC does not allow what the watcher needs: apply deploy/rbac.yaml");
         return;
     case 404:
-        kube_watch_trouble(
-            watch, "API server does not know the resource yet: apply deploy/crd.yaml", reason);
-        watch_wait(watch, kube_backoff_slow(kube_random()));
+        denial_ended(watch, "API server does not know the resource yet: apply deploy/crd.yaml");
         return;
     default:
         kube_watch_trouble(watch, "API server refuses the request", reason);
@@ -257,6 +266,7 @@ static void response_ended(void *context, const struct kube_result *result)
     case KUBE_SILENT:
         kube_client_note_away(watch->client, result->code, result->reason);
         watch->probe = true;
+        watch->denied.failures = 0;
         if (watch->phase == WATCHING && !watch->response.progress && result->head)
             watch_relist(watch); /* not even a bookmark: there must be one a minute */
         watch_resume_failed(watch);
@@ -269,6 +279,7 @@ static void response_ended(void *context, const struct kube_result *result)
         kube_client_note_away(watch->client, result->code, result->reason);
         kube_client_failed(watch->client, result->generation);
         watch->probe = true;
+        watch->denied.failures = 0;
         watch_failed(watch);
         break;
     }

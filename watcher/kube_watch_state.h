@@ -25,6 +25,8 @@ struct kube_watch {
     char floor[KUBE_VERSION_SIZE];   /* the next list may be no older than this; "": the newest */
     char *next;                      /* token of the next page, or NULL */
     struct kube_backoff backoff;
+    struct kube_backoff
+        denied;             /* how often in a row the server did not know the resource or right */
     bool probe;             /* before it resumes: has the server been set back meanwhile? */
     unsigned resumes;       /* watches in a row that brought nothing */
     uint64_t no_streaming;  /* until then the server is not asked for streaming lists */
