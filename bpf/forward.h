@@ -25,7 +25,6 @@ struct hop {
     struct bpf_fib_lookup fib; /* smac and dmac where it is resolved, else the next hop */
     enum hop_state state;
     __u32 ifindex;
-    __u32 mtu; /* 0: not known */
 };
 
 /* What decides about the way of a packet. */
@@ -65,7 +64,6 @@ static __always_inline int hop_use_device(struct __sk_buff *skb, const struct ho
     hop->ifindex = query->ifindex;
     switch (bpf_check_mtu(skb, query->ifindex, &mtu, 0, 0)) {
     case BPF_MTU_CHK_RET_SUCCESS:
-        hop->mtu = mtu;
         return 0;
     case BPF_MTU_CHK_RET_FRAG_NEEDED:
         return REASON(DROP_TOO_BIG);
@@ -82,11 +80,9 @@ static __always_inline int hop_lookup(struct __sk_buff *skb, const struct hop_qu
     if (result < 0 || result == BPF_FIB_LKUP_RET_FWD_DISABLED)
         return hop_use_device(skb, query, hop);
     hop->ifindex = hop->fib.ifindex;
-    hop->mtu = 0;
     switch (result) {
     case BPF_FIB_LKUP_RET_SUCCESS:
         hop->state = HOP_RESOLVED;
-        hop->mtu = hop->fib.mtu_result;
         return 0;
     case BPF_FIB_LKUP_RET_NO_NEIGH:
         hop->state = HOP_NEIGHBOUR;
@@ -98,19 +94,18 @@ static __always_inline int hop_lookup(struct __sk_buff *skb, const struct hop_qu
 }
 
 /*
- * The MTU of the way. An answer without a resolved neighbour does not carry it, but one to a packet
- * that can fit no device does.
+ * The MTU of the way. A look-up tells it for sure only to a packet that can fit no device. `fib` is
+ * room to work in.
  */
 static __always_inline __u32 hop_mtu(struct __sk_buff *skb, const struct hop_query *query,
-                                     const struct hop *hop)
+                                     struct bpf_fib_lookup *fib)
 {
-    struct bpf_fib_lookup fib;
+    __u32 mtu = 0;
 
-    if (hop->mtu)
-        return hop->mtu;
-    if (hop_ask(skb, query, MTU_UNLIMITED, &fib) == BPF_FIB_LKUP_RET_FRAG_NEEDED)
-        return fib.mtu_result;
-    return MTU_UNLIMITED;
+    if (hop_ask(skb, query, MTU_UNLIMITED, fib) == BPF_FIB_LKUP_RET_FRAG_NEEDED)
+        return fib->mtu_result;
+    bpf_check_mtu(skb, query->ifindex, &mtu, 0, 0);
+    return mtu ? mtu : MTU_UNLIMITED;
 }
 
 /* Fills both addresses of the Ethernet header that the frame leaves with. */

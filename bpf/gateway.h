@@ -82,7 +82,7 @@ static __always_inline int gateway_map(const struct packet *packet, const struct
 
     if (!ip_addr_is_v4(&target.egress))
         return REASON(DROP_NO_EGRESS_IP);
-    return nat_find(packet, &target, mapping) ? 0 : nat_open(packet, &target, mapping);
+    return nat_settle(packet, &target, mapping);
 }
 
 /* A packet from the tunnel, read but not yet stripped; `node` sent it. Returns the verdict. */

@@ -124,7 +124,8 @@ static __always_inline int nat_claim_port(const struct nat_key *key,
                                           const struct nat_key *flow,
                                           const struct nat_target *target)
 {
-    long error = bpf_map_update_elem(&nat_reverse, key, value, BPF_NOEXIST);
+    /* int: before Linux 6.4 the upper half of the result is not set */
+    int error = bpf_map_update_elem(&nat_reverse, key, value, BPF_NOEXIST);
     struct nat_reverse *found;
 
     if (!error)
@@ -189,40 +190,34 @@ static __always_inline int nat_same(const struct nat_forward *a, const struct na
 }
 
 /*
- * Makes a mapping, in place of the one that the flow has (if any). Returns 0 and fills `mapping`,
- * or REASON(why), which leaves the old one as it was.
+ * Enters a mapping that has its claim; `replaces` tells that the flow had another one. Returns 0
+ * and fills in the mapping that holds, or REASON(why), which leaves the old one as it was.
  */
 __noinline int nat_open(const struct packet *packet, const struct nat_target *target,
-                        struct nat_forward *mapping)
+                        struct nat_forward *mapping, int replaces)
 {
-    struct nat_forward fresh = {}, old;
-    const struct nat_key *flow;
-    struct nat_forward *found;
-    int error, replaces;
+    struct nat_forward *found, fresh = {}, old = {};
+    struct nat_key flow;
 
     if (!packet || !target || !mapping)
         return REASON(DROP_INTERNAL);
-    flow = &packet->flow;
+    flow = packet->flow; /* Linux 6.1 takes keys and values from the function's own stack only */
+    fresh.egress = mapping->egress;
+    fresh.egress_port_be = mapping->egress_port_be;
     fresh.policy = target->policy;
-    found = bpf_map_lookup_elem(&nat_forward, flow);
-    replaces = found != NULL;
-    error = nat_claim(flow, flow_hash(packet), target, &fresh);
-    if (error)
-        return error;
+    nat_use_note(&fresh.use, packet, target->now);
+    found = bpf_map_lookup_elem(&nat_forward, &flow);
     if (found)
         old = *found;
-    nat_use_note(&fresh.use, packet, target->now);
-    error = bpf_map_update_elem(&nat_forward, flow, &fresh, replaces ? BPF_ANY : BPF_NOEXIST);
-    if (!error) {
-        if (replaces && !nat_same(&old, &fresh))
-            nat_release(flow, &old);
-        *mapping = fresh;
+    if (!bpf_map_update_elem(&nat_forward, &flow, &fresh, replaces ? BPF_ANY : BPF_NOEXIST)) {
+        if (found && !nat_same(&old, &fresh))
+            nat_release(&flow, &old);
         return 0;
     }
     /* Another processor was first (then its mapping holds), or the table is full. */
-    found = bpf_map_lookup_elem(&nat_forward, flow);
+    found = bpf_map_lookup_elem(&nat_forward, &flow);
     if (!found || !nat_same(found, &fresh))
-        nat_release(flow, &fresh);
+        nat_release(&flow, &fresh);
     if (!found)
         return REASON(DROP_NAT_FULL);
     *mapping = *found;
@@ -268,24 +263,47 @@ static __always_inline int nat_confirm(const struct nat_key *flow, const struct 
     return 1;
 }
 
-/*
- * The mapping that holds for a flow whose way has been decided. Returns 1 and fills it, or 0 where
- * the flow needs a new one.
- */
+enum nat_state {
+    NAT_NONE,
+    NAT_REPLACED, /* there is a mapping, but the flow needs another */
+    NAT_HOLDS,
+};
+
+/* The mapping of a flow whose way has been decided; fills it where it holds. */
 __noinline int nat_find(const struct packet *packet, const struct nat_target *target,
                         struct nat_forward *mapping)
 {
     struct nat_forward *found;
+    struct nat_key flow;
 
     if (!packet || !target || !mapping)
-        return 0;
-    found = bpf_map_lookup_elem(&nat_forward, &packet->flow);
-    if (!found || (packet_opens(packet) && !ip_addr_equal(&found->egress, &target->egress)) ||
-        !nat_confirm(&packet->flow, target, found))
-        return 0;
+        return NAT_NONE;
+    flow = packet->flow;
+    found = bpf_map_lookup_elem(&nat_forward, &flow);
+    if (!found)
+        return NAT_NONE;
+    if ((packet_opens(packet) && !ip_addr_equal(&found->egress, &target->egress)) ||
+        !nat_confirm(&flow, target, found))
+        return NAT_REPLACED;
     nat_use_note(&found->use, packet, target->now);
     *mapping = *found;
-    return 1;
+    return NAT_HOLDS;
+}
+
+/*
+ * Finds or makes the mapping of a flow whose way has been decided. Returns 0 and fills it, or
+ * REASON(why). Three calls one after the other, so that their stacks do not add up.
+ */
+static __always_inline int nat_settle(const struct packet *packet, const struct nat_target *target,
+                                      struct nat_forward *mapping)
+{
+    int state = nat_find(packet, target, mapping);
+    int error;
+
+    if (state == NAT_HOLDS)
+        return 0;
+    error = nat_claim(&packet->flow, flow_hash(packet), target, mapping);
+    return error ? error : nat_open(packet, target, mapping, state == NAT_REPLACED);
 }
 
 /* What can be translated. Returns 0 or REASON(why). */

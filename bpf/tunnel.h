@@ -93,13 +93,13 @@ static __always_inline void tunnel_build_v4(const struct hop_query *query, const
 static __always_inline int tunnel_lower_segment_size(struct __sk_buff *skb,
                                                      const struct packet *packet,
                                                      const struct hop_query *query,
-                                                     const struct hop *hop)
+                                                     struct bpf_fib_lookup *fib)
 {
     __u32 mtu;
 
     if (!(packet->tcp_flags & TCP_SYN))
         return 0;
-    mtu = hop_mtu(skb, query, hop);
+    mtu = hop_mtu(skb, query, fib);
     if (mtu <= TUNNEL_OVERHEAD_V4 + TCP_IP_HEADERS_V4)
         return 0;
     return segment_size_lower(skb, packet->l4, packet->l4 + packet->l4_length,
@@ -135,12 +135,13 @@ __noinline int tunnel_send(struct __sk_buff *skb, const struct packet *packet,
     tunnel_query(skb, packet, &query);
     query.source_be = own->node_v4.words_be[3];
     query.destination_be = node->words_be[3];
+    if (tunnel_lower_segment_size(skb, packet, &query, &hop.fib))
+        return verdict_drop(skb, REASON(DROP_INTERNAL));
     error = hop_lookup(skb, &query, &hop);
     if (error)
         return verdict_drop(skb, error);
     tunnel_build_v4(&query, &hop, packet->length, &headers);
-    if (tunnel_lower_segment_size(skb, packet, &query, &hop) ||
-        bpf_skb_adjust_room(skb, TUNNEL_OVERHEAD_V4, BPF_ADJ_ROOM_MAC, TUNNEL_ROOM_FLAGS_V4) ||
+    if (bpf_skb_adjust_room(skb, TUNNEL_OVERHEAD_V4, BPF_ADJ_ROOM_MAC, TUNNEL_ROOM_FLAGS_V4) ||
         bpf_skb_store_bytes(skb, 0, &headers, sizeof(headers), BPF_F_RECOMPUTE_CSUM))
         return verdict_drop(skb, REASON(DROP_INTERNAL));
     count(skb, counter);
