@@ -19,7 +19,7 @@
 enum { TURNS = 10000 };
 
 struct fixture {
-    char directory[32], watcher_path[64], loader_path[64];
+    char directory[64], watcher_path[96], loader_path[96];
     struct event_base *base;
     struct scene scene; /* its arena, and its log */
     struct plan *plan;
@@ -69,7 +69,8 @@ static int start(void **state)
     config.cluster_cidrs.items =
         scene_prefixes(&it->scene, "10.0.0.0/8", &config.cluster_cidrs.count);
     it->plan = plan_new(&config);
-    strcpy(it->directory, "/tmp/planner-test-XXXXXX");
+    snprintf(it->directory, sizeof(it->directory), "%s/planner-XXXXXX",
+             getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp");
     assert_non_null(mkdtemp(it->directory));
     snprintf(it->watcher_path, sizeof(it->watcher_path), "%s/watcher", it->directory);
     snprintf(it->loader_path, sizeof(it->loader_path), "%s/loader", it->directory);
