@@ -19,16 +19,24 @@ SEC("tc")
 int egressgw_egress(struct __sk_buff *skb)
 {
     struct packet packet;
+    int error;
 
-    if (skb->mark == config.mark || !packet_is_candidate(skb) ||
-        packet_parse(skb, &packet, ETH_HLEN, OUTBOUND))
+    if (skb->mark == config.mark)
+        return VERDICT_PASS;
+    error = packet_read(skb, &packet, OUTBOUND);
+    if (error == PACKET_MAPPED && skb->ingress_ifindex)
+        return verdict_drop(skb, REASON(DROP_MALFORMED));
+    if (error)
         return VERDICT_PASS;
     packet.at_egress = 1;
     return worker_send(skb, &packet);
 }
 
-/* Our own node as the tunnel knows it. */
-static __always_inline int ingress_is_tunnel(const struct packet *packet)
+/*
+ * Whether a packet is for our own node as the tunnel knows it, and is one of the tunnel. Returns as
+ * tunnel_check().
+ */
+static __always_inline int ingress_is_tunnel(struct __sk_buff *skb, const struct packet *packet)
 {
     const struct settings *own;
 
@@ -36,19 +44,27 @@ static __always_inline int ingress_is_tunnel(const struct packet *packet)
         packet->flow.local_port_be != config.tunnel_port_be)
         return 0;
     own = settings_lookup();
-    return own && ip_addr_equal(&own->node_v4, &packet->flow.local);
+    if (!own)
+        return 0;
+    if (packet->version == 4)
+        return ip_addr_equal(&own->node_v4, &packet->flow.local)
+                   ? tunnel_check(skb, packet, sizeof(struct iphdr))
+                   : 0;
+    return ip_addr_equal(&own->node_v6, &packet->flow.local)
+               ? tunnel_check(skb, packet, sizeof(struct ipv6hdr))
+               : 0;
 }
 
 /*
- * A packet of our tunnel. One from an endpoint comes from a worker, any other is an answer to a pod
- * of this node. `packet` holds the outer one at first.
+ * A packet of our tunnel, with one of that IP version inside. One from an endpoint comes from a
+ * worker, any other is an answer to a pod of this node. `packet` holds the outer one at first.
  */
-static __always_inline int ingress_tunnel(struct __sk_buff *skb, struct packet *packet)
+static __always_inline int ingress_tunnel(struct __sk_buff *skb, struct packet *packet, int version)
 {
     struct ip_addr node = packet->flow.remote;
     __u8 outer_traffic_class = packet->traffic_class;
     const struct endpoint *endpoint;
-    int error = tunnel_parse(skb, packet);
+    int error = tunnel_parse(skb, packet, version);
 
     if (error)
         return verdict_drop(skb, error);
@@ -70,17 +86,15 @@ int egressgw_ingress(struct __sk_buff *skb)
 {
     const struct endpoint *endpoint;
     struct packet packet;
+    int tunnel;
 
-    if (skb->pkt_type != PACKET_HOST || !packet_is_candidate(skb) ||
-        packet_parse(skb, &packet, ETH_HLEN, INBOUND))
+    if (skb->pkt_type != PACKET_HOST || packet_read(skb, &packet, INBOUND))
         return VERDICT_PASS;
-    if (ingress_is_tunnel(&packet)) {
-        int ours = tunnel_check(skb, &packet);
-
-        if (ours < 0)
-            return verdict_drop(skb, ours);
-        return ours ? ingress_tunnel(skb, &packet) : VERDICT_PASS;
-    }
+    tunnel = ingress_is_tunnel(skb, &packet);
+    if (tunnel < 0)
+        return verdict_drop(skb, tunnel);
+    if (tunnel)
+        return ingress_tunnel(skb, &packet, tunnel);
     endpoint = endpoint_lookup(&packet.flow.local);
     if (!endpoint)
         return gateway_answer(skb, &packet);

@@ -23,8 +23,7 @@ static __always_inline int flow_is_answer(const struct packet *packet)
     struct flow *flow;
     __u32 now;
 
-    if (packet_opens(packet) ||
-        (packet->flow.protocol == IPPROTO_ICMP && packet->icmp_type == ICMP_ECHO))
+    if (packet_opens(packet) || packet->icmp == ICMP_REQUEST)
         return 0;
     flow = bpf_map_lookup_elem(&flows, &packet->flow);
     if (!flow || !(flow->flags & FLOW_INBOUND))
@@ -41,13 +40,9 @@ static __always_inline int flow_can_open(const struct packet *packet)
 {
     if (!packet->has_ports)
         return 0;
-    switch (packet->flow.protocol) {
-    case IPPROTO_TCP:
+    if (packet->flow.protocol == IPPROTO_TCP)
         return packet_opens(packet);
-    case IPPROTO_ICMP:
-        return packet->icmp_type == ICMP_ECHO;
-    }
-    return 1;
+    return packet->icmp != ICMP_REPLY;
 }
 
 /*

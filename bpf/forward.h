@@ -29,8 +29,8 @@ struct hop {
 
 /* What decides about the way of a packet. */
 struct hop_query {
-    __be32 source_be;
-    __be32 destination_be;
+    const struct ip_addr *source; /* of one family */
+    const struct ip_addr *destination;
     __be16 source_port_be;
     __be16 destination_port_be;
     __u8 protocol;
@@ -43,15 +43,22 @@ static __always_inline long hop_ask(struct __sk_buff *skb, const struct hop_quer
                                     __u32 length, struct bpf_fib_lookup *fib)
 {
     __builtin_memset(fib, 0, sizeof(*fib));
-    fib->family = AF_INET;
     fib->l4_protocol = query->protocol;
     fib->sport = query->source_port_be;
     fib->dport = query->destination_port_be;
     fib->tot_len = length < MTU_UNLIMITED ? length : MTU_UNLIMITED;
     fib->ifindex = LOOPBACK_IFINDEX;
-    fib->tos = query->traffic_class;
-    fib->ipv4_src = query->source_be;
-    fib->ipv4_dst = query->destination_be;
+    if (ip_addr_is_v4(query->destination)) {
+        fib->family = AF_INET;
+        fib->tos = query->traffic_class;
+        fib->ipv4_src = query->source->words_be[3];
+        fib->ipv4_dst = query->destination->words_be[3];
+    } else {
+        fib->family = AF_INET6;
+        fib->flowinfo = bpf_htonl((__u32)query->traffic_class << 20);
+        __builtin_memcpy(fib->ipv6_src, query->source, sizeof(fib->ipv6_src));
+        __builtin_memcpy(fib->ipv6_dst, query->destination, sizeof(fib->ipv6_dst));
+    }
     return bpf_fib_lookup(skb, fib, sizeof(*fib), 0);
 }
 

@@ -12,8 +12,8 @@ static __always_inline void gateway_query(struct __sk_buff *skb, const struct pa
                                           const struct nat_forward *mapping,
                                           struct hop_query *query)
 {
-    query->source_be = mapping->egress.words_be[3];
-    query->destination_be = packet->flow.remote.words_be[3];
+    query->source = &mapping->egress;
+    query->destination = &packet->flow.remote;
     query->source_port_be = mapping->egress_port_be;
     query->destination_port_be = packet->flow.remote_port_be;
     query->protocol = packet->flow.protocol;
@@ -80,7 +80,7 @@ static __always_inline int gateway_map(const struct packet *packet, const struct
         .now = clock_ticks(),
     };
 
-    if (!ip_addr_is_v4(&target.egress))
+    if (ip_addr_is_none(&target.egress) || ip_addr_is_v4(&target.egress) != (packet->version == 4))
         return REASON(DROP_NO_EGRESS_IP);
     return nat_settle(packet, &target, mapping);
 }

@@ -16,8 +16,7 @@ struct sk_buff {
 };
 
 union nf_inet_addr {
-    __be32 ip;
-    __be32 ip6[4];
+    __be32 ip6[4]; /* of IPv4: the first alone */
 };
 
 union nf_conntrack_man_proto {

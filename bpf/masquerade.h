@@ -58,8 +58,8 @@ static __always_inline int conntrack_source(unsigned long nfct, struct ip_addr *
 {
     const struct nf_conn *connection = (const void *)(nfct & ~CONNTRACK_DIRECTION);
     const struct nf_conntrack_man *source;
+    struct ip_addr found = {};
     unsigned long status;
-    __be32 v4_be;
     __be16 port;
     __u16 family;
 
@@ -69,11 +69,11 @@ static __always_inline int conntrack_source(unsigned long nfct, struct ip_addr *
     source = &connection->tuplehash[0].tuple.src;
     if (bpf_core_read(&status, sizeof(status), &connection->status) ||
         !(status & CONNTRACK_SOURCE_NAT) ||
-        bpf_core_read(&family, sizeof(family), &source->l3num) || family != AF_INET ||
-        bpf_core_read(&v4_be, sizeof(v4_be), &source->u3.ip) ||
+        bpf_core_read(&family, sizeof(family), &source->l3num) ||
+        bpf_core_read(&found, sizeof(found), &source->u3.ip6) ||
         bpf_core_read(&port, sizeof(port), &source->u.all))
         return 0;
-    *address = ip_addr_from_v4(v4_be);
+    *address = family == AF_INET ? ip_addr_from_v4(found.words_be[0]) : found;
     *port_be = port;
     return 1;
 }

@@ -314,8 +314,7 @@ static __always_inline int nat_accepts(const struct packet *packet)
     if (!packet->has_ports &&
         (packet->flow.protocol == IPPROTO_TCP || packet->flow.protocol == IPPROTO_UDP))
         return REASON(DROP_MALFORMED);
-    if (!packet->has_ports ||
-        (packet->flow.protocol == IPPROTO_ICMP && packet->icmp_type != ICMP_ECHO))
+    if (!packet->has_ports || packet->icmp == ICMP_REPLY)
         return REASON(DROP_PROTOCOL);
     return 0;
 }
@@ -325,8 +324,8 @@ static __always_inline int nat_may_be_answer(const struct packet *packet)
 {
     if (!packet->has_ports || packet->fragment != FRAGMENT_NONE)
         return 0;
-    if (packet->flow.protocol == IPPROTO_ICMP)
-        return packet->icmp_type == ICMP_ECHOREPLY;
+    if (packet->icmp)
+        return packet->icmp == ICMP_REPLY;
     return nat_port_usable(packet->flow.local_port_be);
 }
 

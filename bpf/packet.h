@@ -12,6 +12,7 @@
 #include <linux/if_packet.h>
 #include <linux/in.h>
 #include <linux/ip.h>
+#include <linux/ipv6.h>
 #include <linux/tcp.h>
 #include <linux/udp.h>
 #include <bpf/bpf_endian.h>
@@ -36,7 +37,7 @@ enum {
     FRAGMENT_LATER, /* holds no ports */
 };
 
-/* The kernel's own header for it needs those of a C library. */
+/* ICMP and ICMPv6 alike. The kernel's own headers for it need those of a C library. */
 struct icmp_echo_header {
     __u8 type;
     __u8 code;
@@ -48,14 +49,37 @@ struct icmp_echo_header {
 enum {
     ICMP_ECHOREPLY = 0,
     ICMP_ECHO = 8,
+    ICMPV6_ECHO = 128,
+    ICMPV6_ECHOREPLY = 129,
+    ICMPV6_DISCOVERY_FIRST = 133, /* router solicitation .. redirect */
+    ICMPV6_DISCOVERY_LAST = 137,
 };
 
-#define IP_MORE_FRAGMENTS  0x2000
-#define IP_FRAGMENT_OFFSET 0x1fff
-#define IP_ECN_CE          3
+enum icmp_kind {
+    ICMP_OTHER, /* also where it is no ICMP */
+    ICMP_REQUEST,
+    ICMP_REPLY,
+    ICMP_DISCOVERY, /* of neighbours: between two hosts of one link */
+};
+
+/* What reading a packet returns other than 0. */
+enum {
+    PACKET_IGNORED = -1, /* not for us to judge */
+    PACKET_MAPPED = -2,  /* IPv6 with an IPv4-mapped address, which in our tables stands for IPv4 */
+};
+
+#define IP_MORE_FRAGMENTS    0x2000
+#define IP_FRAGMENT_OFFSET   0x1fff
+#define IPV6_MORE_FRAGMENTS  0x0001
+#define IPV6_FRAGMENT_OFFSET 0xfff8
+#define IP_ECN_CE            3
 
 /* Longest headers that are looked at: IPv4 with options, TCP without. */
 #define HEADERS_LONGEST (60 + sizeof(struct tcphdr))
+
+/* Extension headers of IPv6 that are walked at most: their number, and their bytes together. */
+#define EXTENSIONS_MOST    6
+#define EXTENSIONS_LONGEST 256
 
 struct packet {
     struct nat_key flow; /* local: the end at the pod, the node or the egress IP */
@@ -67,26 +91,35 @@ struct packet {
     __u8 hop_limit;
     __u8 fragment;  /* FRAGMENT_* */
     __u8 has_ports; /* TCP, UDP or ICMP echo, and the ports (or the identifier) are in it */
-    __u8 icmp_type; /* where the protocol is ICMP and has_ports is set */
+    __u8 icmp;      /* enum icmp_kind */
     __u8 tcp_flags; /* 0 where it is not TCP */
     __u8 l4_length; /* of the TCP or UDP header, in bytes */
     __u8 direction; /* enum direction */
     __u8 at_egress; /* 1: of the interface that skb->ifindex names */
-    __u8 reserved;
+    __u8 version;   /* of IP: 4 or 6 */
+    __u8 outer;     /* the version of the IP header around the tunnel, 0: there is none */
+    __u8 reserved[3];
 };
 
-/* Bytes of the frame from offset on, made linear if they were not. Returns the data or NULL. */
+/*
+ * Bytes of the frame from offset on, made linear if they were not. Returns the data or NULL. The
+ * barriers keep the compiler from deriving the pointer from the numbers, which the verifier refuses.
+ */
 static __always_inline void *packet_data(struct __sk_buff *skb, __u32 offset, __u32 wanted)
 {
     __u32 end = offset + wanted;
 
+    barrier();
     if ((void *)(long)skb->data + end > (void *)(long)skb->data_end) {
-        __u32 linear = skb->data_end - skb->data;
+        __u32 linear;
 
+        barrier();
+        linear = skb->data_end - skb->data;
         if (end > skb->len)
             end = skb->len;
         if (end > linear && bpf_skb_pull_data(skb, end))
             return NULL;
+        barrier();
     }
     return (void *)(long)skb->data + offset;
 }
@@ -121,12 +154,22 @@ static __always_inline void packet_parse_tcp(struct packet *packet, const struct
     packet->l4_length = tcp->doff * 4;
 }
 
+static __always_inline enum icmp_kind icmp_kind(const struct packet *packet, __u8 type)
+{
+    if (packet->version == 4)
+        return type == ICMP_ECHO ? ICMP_REQUEST : type == ICMP_ECHOREPLY ? ICMP_REPLY : ICMP_OTHER;
+    /* Neighbours refuse it with any other hop limit, so no router has forwarded it. */
+    if (type >= ICMPV6_DISCOVERY_FIRST && type <= ICMPV6_DISCOVERY_LAST && packet->hop_limit == 255)
+        return ICMP_DISCOVERY;
+    return type == ICMPV6_ECHO ? ICMP_REQUEST : type == ICMPV6_ECHOREPLY ? ICMP_REPLY : ICMP_OTHER;
+}
+
 /* The identifier of an echo stands for the port at the pod's end. */
 static __always_inline void packet_parse_icmp(struct packet *packet,
                                               const struct icmp_echo_header *icmp)
 {
-    packet->icmp_type = icmp->type;
-    if (icmp->type == ICMP_ECHO || icmp->type == ICMP_ECHOREPLY)
+    packet->icmp = icmp_kind(packet, icmp->type);
+    if (packet->icmp == ICMP_REQUEST || packet->icmp == ICMP_REPLY)
         packet_set_ports(packet, OUTBOUND, icmp->id, 0);
 }
 
@@ -147,7 +190,7 @@ static __always_inline void packet_parse_l4(struct packet *packet, const void *l
             packet_set_ports(packet, direction, udp->source, udp->dest);
             packet->l4_length = sizeof(*udp);
         }
-    } else if (packet->flow.protocol == IPPROTO_ICMP) {
+    } else if (packet->flow.protocol == (packet->version == 4 ? IPPROTO_ICMP : IPPROTO_ICMPV6)) {
         if (room >= sizeof(struct icmp_echo_header) && l4 + sizeof(struct icmp_echo_header) <= end)
             packet_parse_icmp(packet, l4);
     }
@@ -168,8 +211,8 @@ static __always_inline __u8 fragment_kind(__u16 offset_and_flags)
 }
 
 /*
- * Reads the IPv4 packet at `offset`. Returns 0, or -1 where its header is no valid one or promises
- * more than there is.
+ * Reads the IPv4 packet at `offset`. Returns 0, or PACKET_IGNORED where its header is no valid one
+ * or promises more than there is.
  */
 static __always_inline int packet_parse_v4(struct __sk_buff *skb, struct packet *packet,
                                            const __u32 offset, enum direction direction)
@@ -179,14 +222,15 @@ static __always_inline int packet_parse_v4(struct __sk_buff *skb, struct packet 
     __u32 header;
 
     if (!ip || (const void *)(ip + 1) > end || ip->version != 4)
-        return -1;
+        return PACKET_IGNORED;
     header = ip->ihl * 4;
     packet->length = bpf_ntohs(ip->tot_len);
     if (!packet->length && skb->gso_size)
         packet->length = skb->len - offset; /* longer than the field can say */
     if (header < sizeof(*ip) || packet->length < header || offset + packet->length > skb->len)
-        return -1;
+        return PACKET_IGNORED;
     packet_set_addresses_v4(packet, ip, direction);
+    packet->version = 4;
     packet->flow.protocol = ip->protocol;
     packet->l3 = offset;
     packet->l4 = offset + header;
@@ -198,18 +242,159 @@ static __always_inline int packet_parse_v4(struct __sk_buff *skb, struct packet 
     return 0;
 }
 
-/* Frames that another interface or host will handle are not ours to judge. */
-static __always_inline int packet_is_candidate(struct __sk_buff *skb)
+/* Multicast, link-local, loopback and no address at all: nothing that a router would forward. */
+static __always_inline int address_is_forwarded(const struct ip_addr *address)
 {
-    return skb->protocol == bpf_htons(ETH_P_IP) && !skb->vlan_present;
+    if (address->bytes[0] == 0xff || (address->bytes[0] == 0xfe && address->bytes[1] >> 6 == 2))
+        return 0;
+    return address->words_be[0] || address->words_be[1] || address->words_be[2];
+}
+
+static __always_inline void packet_set_addresses_v6(struct packet *packet, const struct ipv6hdr *ip,
+                                                    enum direction direction)
+{
+    const struct in6_addr *source = &ip->saddr, *destination = &ip->daddr;
+
+    __builtin_memcpy(&packet->flow.local, direction == OUTBOUND ? source : destination,
+                     sizeof(packet->flow.local));
+    __builtin_memcpy(&packet->flow.remote, direction == OUTBOUND ? destination : source,
+                     sizeof(packet->flow.remote));
+}
+
+static __always_inline int protocol_is_extension(__u8 protocol)
+{
+    return protocol == IPPROTO_HOPOPTS || protocol == IPPROTO_ROUTING ||
+           protocol == IPPROTO_FRAGMENT || protocol == IPPROTO_DSTOPTS;
+}
+
+/* The beginning of an extension header. */
+struct extension {
+    __u8 next;
+    __u8 length; /* in units of eight bytes, the first one left out; not of a fragment header */
+    union {
+        __be16 fragment_be; /* offset and flags */
+        struct {
+            __u8 type;
+            __u8 segments_left;
+        } routing;
+    };
+};
+
+/* Steps over the extension header at `packet->l4`. Returns 0, or -1 where that is not possible. */
+static __always_inline int packet_skip_extension(struct __sk_buff *skb, struct packet *packet)
+{
+    __u8 protocol = packet->flow.protocol;
+    __u32 before = packet->l4 - packet->l3, size = 8;
+    struct extension extension;
+    __u16 fragment;
+
+    if (bpf_skb_load_bytes(skb, packet->l4, &extension, sizeof(extension)))
+        return -1;
+    if (protocol != IPPROTO_FRAGMENT)
+        size += extension.length * 8;
+    /* With segments left the header's destination is not the last one. */
+    if (before + size > packet->length ||
+        before + size > sizeof(struct ipv6hdr) + EXTENSIONS_LONGEST ||
+        (protocol == IPPROTO_ROUTING && extension.routing.segments_left))
+        return -1;
+    if (protocol == IPPROTO_FRAGMENT) {
+        fragment = bpf_ntohs(extension.fragment_be);
+        if (fragment & IPV6_FRAGMENT_OFFSET)
+            packet->fragment = FRAGMENT_LATER;
+        else if (fragment & IPV6_MORE_FRAGMENTS)
+            packet->fragment = FRAGMENT_FIRST;
+    }
+    packet->flow.protocol = extension.next;
+    packet->l4 += size;
+    return 0;
+}
+
+/*
+ * Reads on behind an IPv6 header that has extension headers. Where it cannot get past them, the
+ * packet has no ports, and an extension header's number as its protocol: its addresses decide its
+ * way, and it cannot be translated.
+ */
+__noinline int packet_parse_extensions(struct __sk_buff *skb, struct packet *packet)
+{
+    __u8 header[sizeof(struct tcphdr)] __attribute__((aligned(8))) = {};
+    int i, error;
+
+    if (!packet)
+        return -1;
+    for (i = 0; i < EXTENSIONS_MOST; i++) {
+        if (packet_skip_extension(skb, packet))
+            return 0;
+        if (packet->fragment == FRAGMENT_LATER || !protocol_is_extension(packet->flow.protocol))
+            break;
+    }
+    if (packet->flow.protocol == IPPROTO_TCP)
+        error = bpf_skb_load_bytes(skb, packet->l4, header, sizeof(struct tcphdr));
+    else
+        error = bpf_skb_load_bytes(skb, packet->l4, header, sizeof(struct udphdr));
+    if (!error)
+        packet_parse_l4(packet, header, header + sizeof(header), packet->direction);
+    return 0;
+}
+
+/*
+ * Reads the IPv6 packet at `offset`. Returns 0, or PACKET_IGNORED where its header is no valid one,
+ * promises more than there is, or is one that stays on its link, or PACKET_MAPPED.
+ */
+static __always_inline int packet_parse_v6(struct __sk_buff *skb, struct packet *packet,
+                                           const __u32 offset, enum direction direction)
+{
+    const struct ipv6hdr *ip = packet_data(skb, offset, sizeof(*ip) + sizeof(struct tcphdr));
+    const void *end = (void *)(long)skb->data_end;
+
+    if (!ip || (const void *)(ip + 1) > end || ip->version != 6)
+        return PACKET_IGNORED;
+    packet->length = sizeof(*ip) + bpf_ntohs(ip->payload_len);
+    if (!ip->payload_len && skb->gso_size)
+        packet->length = skb->len - offset;
+    packet_set_addresses_v6(packet, ip, direction);
+    if (offset + packet->length > skb->len || !address_is_forwarded(&packet->flow.local) ||
+        !address_is_forwarded(&packet->flow.remote))
+        return PACKET_IGNORED;
+    if (ip_addr_is_v4(&packet->flow.local) || ip_addr_is_v4(&packet->flow.remote))
+        return PACKET_MAPPED;
+    packet->version = 6;
+    packet->flow.protocol = ip->nexthdr;
+    packet->l3 = offset;
+    packet->l4 = offset + sizeof(*ip);
+    packet->traffic_class = ip->priority << 4 | ip->flow_lbl[0] >> 4;
+    packet->hop_limit = ip->hop_limit;
+    if (protocol_is_extension(ip->nexthdr))
+        packet_parse_extensions(skb, packet);
+    else
+        packet_parse_l4(packet, ip + 1, end, direction);
+    return packet->icmp == ICMP_DISCOVERY ? PACKET_IGNORED : 0;
 }
 
 static __always_inline int packet_parse(struct __sk_buff *skb, struct packet *packet,
-                                        const __u32 offset, enum direction direction)
+                                        const __u32 offset, int version, enum direction direction)
 {
     __builtin_memset(packet, 0, sizeof(*packet));
     packet->direction = direction;
-    return packet_parse_v4(skb, packet, offset, direction);
+    if (version == 4)
+        return packet_parse_v4(skb, packet, offset, direction);
+    return packet_parse_v6(skb, packet, offset, direction);
+}
+
+/*
+ * Reads the packet of a frame. Frames that another interface or host will handle are not ours to
+ * judge. Returns 0, or
+ * PACKET_IGNORED or PACKET_MAPPED.
+ */
+static __always_inline int packet_read(struct __sk_buff *skb, struct packet *packet,
+                                       enum direction direction)
+{
+    if (skb->vlan_present)
+        return PACKET_IGNORED;
+    if (skb->protocol == bpf_htons(ETH_P_IP))
+        return packet_parse(skb, packet, ETH_HLEN, 4, direction);
+    if (skb->protocol == bpf_htons(ETH_P_IPV6))
+        return packet_parse(skb, packet, ETH_HLEN, 6, direction);
+    return PACKET_IGNORED;
 }
 
 /* The same packet seen from its other end. */
@@ -221,7 +406,7 @@ static __always_inline void packet_turn(struct packet *packet)
     packet->flow.local = packet->flow.remote;
     packet->flow.remote = address;
     packet->direction ^= OUTBOUND ^ INBOUND;
-    if (packet->flow.protocol == IPPROTO_ICMP)
+    if (packet->icmp)
         return;
     packet->flow.local_port_be = packet->flow.remote_port_be;
     packet->flow.remote_port_be = port_be;

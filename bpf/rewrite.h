@@ -34,6 +34,22 @@ static __always_inline __u32 checksum_replace(__u32 sum, __be32 from, __be32 to)
     return sum + (__u16)to + (to >> 16);
 }
 
+/*
+ * The difference that another address makes to a sum, as bpf_l4_csum_replace() takes it. The parts
+ * that two IPv4-mapped addresses have in common add nothing.
+ */
+static __always_inline __u32 checksum_difference(const struct ip_addr *from,
+                                                 const struct ip_addr *to)
+{
+    __u64 sum = 0;
+    int i;
+
+    for (i = 0; i < 4; i++)
+        sum += (__u64)(__u32)~from->words_be[i] + to->words_be[i];
+    sum = (sum & 0xffffffff) + (sum >> 32);
+    return (sum & 0xffffffff) + (sum >> 32);
+}
+
 static __always_inline int rewrite_l3_v4(struct __sk_buff *skb, struct packet *packet,
                                          __be32 address_be, __u8 hop_limit)
 {
@@ -50,6 +66,22 @@ static __always_inline int rewrite_l3_v4(struct __sk_buff *skb, struct packet *p
     sum = checksum_replace(sum, bpf_htons(packet->hop_limit << 8), bpf_htons(hop_limit << 8));
     tail.check = packet->l3_check = checksum_fold(sum);
     return bpf_skb_store_bytes(skb, packet->l3 + IPV4_TAIL_OFFSET, &tail, sizeof(tail), 0);
+}
+
+/* Unlike in IPv4, no checksum in the header makes up for what changes there: the sum of the frame
+ * (where the interface has given one) has to follow. */
+static __always_inline int rewrite_l3_v6(struct __sk_buff *skb, const struct packet *packet,
+                                         const struct ip_addr *address, __u8 hop_limit)
+{
+    __u32 offset = packet->direction == OUTBOUND ? __builtin_offsetof(struct ipv6hdr, saddr)
+                                                 : __builtin_offsetof(struct ipv6hdr, daddr);
+    int error = bpf_skb_store_bytes(skb, packet->l3 + offset, address, sizeof(*address),
+                                    BPF_F_RECOMPUTE_CSUM);
+
+    if (error || hop_limit == packet->hop_limit)
+        return error;
+    return bpf_skb_store_bytes(skb, packet->l3 + __builtin_offsetof(struct ipv6hdr, hop_limit),
+                               &hop_limit, sizeof(hop_limit), BPF_F_RECOMPUTE_CSUM);
 }
 
 struct l4_fields {
@@ -73,17 +105,19 @@ static __always_inline int l4_fields_find(const struct packet *packet, struct l4
         fields->flags = BPF_F_MARK_MANGLED_0;
         fields->pseudo_flags |= BPF_F_MARK_MANGLED_0;
         return 1;
-    case IPPROTO_ICMP:
+    case IPPROTO_ICMP: /* the one without a pseudo header */
+        fields->pseudo_flags = 0;
+        /* fallthrough */
+    case IPPROTO_ICMPV6:
         fields->checksum = packet->l4 + __builtin_offsetof(struct icmp_echo_header, checksum);
         fields->port = packet->l4 + __builtin_offsetof(struct icmp_echo_header, id);
-        fields->pseudo_flags = 0;
         return 1;
     }
     return 0;
 }
 
 static __always_inline int rewrite_l4(struct __sk_buff *skb, const struct packet *packet,
-                                      __be32 address_be, __be16 port_be)
+                                      const struct ip_addr *address, __be16 port_be)
 {
     struct l4_fields fields;
     int error = 0;
@@ -91,8 +125,9 @@ static __always_inline int rewrite_l4(struct __sk_buff *skb, const struct packet
     if (!packet->has_ports || !l4_fields_find(packet, &fields))
         return 0;
     if (fields.pseudo_flags)
-        error = bpf_l4_csum_replace(skb, fields.checksum, packet->flow.local.words_be[3],
-                                    address_be, fields.pseudo_flags | sizeof(address_be));
+        error = bpf_l4_csum_replace(skb, fields.checksum, 0,
+                                    checksum_difference(&packet->flow.local, address),
+                                    fields.pseudo_flags);
     if (error || port_be == packet->flow.local_port_be)
         return error;
     error = bpf_l4_csum_replace(skb, fields.checksum, packet->flow.local_port_be, port_be,
@@ -109,14 +144,49 @@ static __always_inline int rewrite_l4(struct __sk_buff *skb, const struct packet
 __noinline int packet_rewrite(struct __sk_buff *skb, struct packet *packet,
                               const struct ip_addr *address, __be16 port_be, __u8 hop_limit)
 {
-    if (!packet || !address || rewrite_l4(skb, packet, address->words_be[3], port_be) ||
-        rewrite_l3_v4(skb, packet, address->words_be[3], hop_limit))
+    int error;
+
+    if (!packet || !address || rewrite_l4(skb, packet, address, port_be))
+        return REASON(DROP_INTERNAL);
+    if (packet->version == 4)
+        error = rewrite_l3_v4(skb, packet, address->words_be[3], hop_limit);
+    else
+        error = rewrite_l3_v6(skb, packet, address, hop_limit);
+    if (error)
         return REASON(DROP_INTERNAL);
     packet->flow.local = *address;
     if (packet->has_ports)
         packet->flow.local_port_be = port_be;
     packet->hop_limit = hop_limit;
     return 0;
+}
+
+static __always_inline int traffic_class_store_v4(struct __sk_buff *skb, struct packet *packet,
+                                                  __u8 traffic_class)
+{
+    __u32 sum = checksum_replace((__u16)~packet->l3_check, bpf_htons(packet->traffic_class),
+                                 bpf_htons(traffic_class));
+
+    packet->l3_check = checksum_fold(sum);
+    if (bpf_skb_store_bytes(skb, packet->l3 + __builtin_offsetof(struct iphdr, tos), &traffic_class,
+                            sizeof(traffic_class), 0))
+        return REASON(DROP_INTERNAL);
+    return bpf_skb_store_bytes(skb, packet->l3 + __builtin_offsetof(struct iphdr, check),
+                               &packet->l3_check, sizeof(packet->l3_check), 0);
+}
+
+/* The traffic class lies across the first two bytes, between version and flow label. */
+static __always_inline int traffic_class_store_v6(struct __sk_buff *skb,
+                                                  const struct packet *packet, __u8 traffic_class)
+{
+    __u8 start[2];
+    int error = bpf_skb_load_bytes(skb, packet->l3, start, sizeof(start));
+
+    if (error)
+        return error;
+    start[0] = 6 << 4 | traffic_class >> 4;
+    start[1] = traffic_class << 4 | (start[1] & 15);
+    return bpf_skb_store_bytes(skb, packet->l3, start, sizeof(start), BPF_F_RECOMPUTE_CSUM);
 }
 
 /*
@@ -126,20 +196,16 @@ __noinline int packet_rewrite(struct __sk_buff *skb, struct packet *packet,
 static __always_inline int packet_mark_congested(struct __sk_buff *skb, struct packet *packet)
 {
     __u8 traffic_class = packet->traffic_class | IP_ECN_CE;
-    __u32 sum;
+    int error;
 
     if (!(packet->traffic_class & IP_ECN_CE) || traffic_class == packet->traffic_class)
         return 0;
-    sum = checksum_replace((__u16)~packet->l3_check, bpf_htons(packet->traffic_class),
-                           bpf_htons(traffic_class));
+    if (packet->version == 4)
+        error = traffic_class_store_v4(skb, packet, traffic_class);
+    else
+        error = traffic_class_store_v6(skb, packet, traffic_class);
     packet->traffic_class = traffic_class;
-    packet->l3_check = checksum_fold(sum);
-    if (bpf_skb_store_bytes(skb, packet->l3 + __builtin_offsetof(struct iphdr, tos), &traffic_class,
-                            sizeof(traffic_class), 0) ||
-        bpf_skb_store_bytes(skb, packet->l3 + __builtin_offsetof(struct iphdr, check),
-                            &packet->l3_check, sizeof(packet->l3_check), 0))
-        return REASON(DROP_INTERNAL);
-    return 0;
+    return error ? REASON(DROP_INTERNAL) : 0;
 }
 
 enum {

@@ -12,33 +12,58 @@
 #define TUNNEL_HOP_LIMIT  64
 #define TUNNEL_PORT_FIRST 49152 /* source ports: one a flow, so that each keeps to one path */
 #define TUNNEL_PORTS      16384
-#define TCP_IP_HEADERS_V4 40 /* what a segment size leaves out */
-
 /* Offset of the packet in the tunnel, from the start of the frame. */
 #define TUNNEL_INNER_V4 (ETH_HLEN + TUNNEL_OVERHEAD_V4)
+#define TUNNEL_INNER_V6 (ETH_HLEN + TUNNEL_OVERHEAD_V6)
 
 /*
  * The VXLAN header counts as room for layer 4; the kernel wants to know the length of the Ethernet
  * header alone, else it refuses every GSO packet later.
  */
-#define TUNNEL_ROOM_FLAGS_V4                                                                       \
-    (BPF_F_ADJ_ROOM_FIXED_GSO | BPF_F_ADJ_ROOM_ENCAP_L3_IPV4 | BPF_F_ADJ_ROOM_ENCAP_L4_UDP |       \
-     BPF_F_ADJ_ROOM_ENCAP_L2(ETH_HLEN) | BPF_F_ADJ_ROOM_ENCAP_L2_ETH)
+#define TUNNEL_ROOM_FLAGS                                                                          \
+    (BPF_F_ADJ_ROOM_FIXED_GSO | BPF_F_ADJ_ROOM_ENCAP_L4_UDP | BPF_F_ADJ_ROOM_ENCAP_L2(ETH_HLEN) |  \
+     BPF_F_ADJ_ROOM_ENCAP_L2_ETH)
+
+/* Since Linux 6.3: which family lies under the header that is removed. */
+#define ROOM_DECAP_L3_IPV4 (1ULL << 7)
+#define ROOM_DECAP_L3_IPV6 (1ULL << 8)
 
 struct vxlan_header {
     __be32 flags_be;
     __be32 vni_be; /* in the upper 24 bits */
 };
 
-struct tunnel_headers_v4 {
-    struct ethhdr outer;
-    struct iphdr ip;
+/* What follows the outer IP header. */
+struct tunnel_tail {
     struct udphdr udp;
     struct vxlan_header vxlan;
     struct ethhdr inner;
 } __attribute__((packed));
 
+struct tunnel_headers_v4 {
+    struct ethhdr outer;
+    struct iphdr ip;
+    struct tunnel_tail tail;
+} __attribute__((packed));
+
+struct tunnel_headers_v6 {
+    struct ethhdr outer;
+    struct ipv6hdr ip;
+    struct tunnel_tail tail;
+} __attribute__((packed));
+
 _Static_assert(sizeof(struct tunnel_headers_v4) == TUNNEL_INNER_V4, "what the tunnel adds");
+_Static_assert(sizeof(struct tunnel_headers_v6) == TUNNEL_INNER_V6, "what the tunnel adds");
+
+static __always_inline __be16 ethertype_of(__u8 version)
+{
+    return version == 4 ? bpf_htons(ETH_P_IP) : bpf_htons(ETH_P_IPV6);
+}
+
+static __always_inline __u32 tunnel_overhead(int version)
+{
+    return version == 4 ? TUNNEL_OVERHEAD_V4 : TUNNEL_OVERHEAD_V6;
+}
 
 static __always_inline __u32 flow_hash(const struct packet *packet)
 {
@@ -55,8 +80,25 @@ static __always_inline __u32 flow_hash(const struct packet *packet)
     return hash ^ hash >> 15;
 }
 
+static __always_inline void tunnel_build_tail(const struct hop_query *query,
+                                              const struct packet *packet, struct tunnel_tail *tail)
+{
+    tail->udp.source = query->source_port_be;
+    tail->udp.dest = query->destination_port_be;
+    tail->udp.len = bpf_htons(packet->length + sizeof(*tail));
+    tail->vxlan.flags_be = VXLAN_FLAG_VNI;
+    tail->vxlan.vni_be = bpf_htonl(config.tunnel_vni << 8);
+    tail->inner.h_dest[0] = tail->inner.h_source[0] = 0x02; /* locally administered */
+    tail->inner.h_dest[1] = tail->inner.h_source[1] = 'e';
+    tail->inner.h_dest[2] = tail->inner.h_source[2] = 'g';
+    tail->inner.h_dest[5] = 2;
+    tail->inner.h_source[5] = 1;
+    tail->inner.h_proto = ethertype_of(packet->version);
+}
+
 static __always_inline void tunnel_build_v4(const struct hop_query *query, const struct hop *hop,
-                                            __u32 length, struct tunnel_headers_v4 *headers)
+                                            const struct packet *packet,
+                                            struct tunnel_headers_v4 *headers)
 {
     const __be16 *words = (const void *)&headers->ip;
     __u32 sum = 0;
@@ -68,129 +110,214 @@ static __always_inline void tunnel_build_v4(const struct hop_query *query, const
     headers->ip.version = 4;
     headers->ip.ihl = sizeof(headers->ip) / 4;
     headers->ip.tos = query->traffic_class;
-    headers->ip.tot_len = bpf_htons(length + TUNNEL_OVERHEAD_V4);
+    headers->ip.tot_len = bpf_htons(packet->length + TUNNEL_OVERHEAD_V4);
     headers->ip.id = bpf_get_prandom_u32();
     headers->ip.ttl = TUNNEL_HOP_LIMIT;
     headers->ip.protocol = IPPROTO_UDP;
-    headers->ip.saddr = query->source_be;
-    headers->ip.daddr = query->destination_be;
+    headers->ip.saddr = query->source->words_be[3];
+    headers->ip.daddr = query->destination->words_be[3];
     for (i = 0; i < (int)sizeof(headers->ip) / 2; i++)
         sum += words[i];
     headers->ip.check = checksum_fold(sum);
-    headers->udp.source = query->source_port_be;
-    headers->udp.dest = query->destination_port_be;
-    headers->udp.len = bpf_htons(length + TUNNEL_OVERHEAD_V4 - sizeof(headers->ip));
-    headers->vxlan.flags_be = VXLAN_FLAG_VNI;
-    headers->vxlan.vni_be = bpf_htonl(config.tunnel_vni << 8);
-    headers->inner.h_dest[0] = headers->inner.h_source[0] = 0x02; /* locally administered */
-    headers->inner.h_dest[1] = headers->inner.h_source[1] = 'e';
-    headers->inner.h_dest[2] = headers->inner.h_source[2] = 'g';
-    headers->inner.h_dest[5] = 2;
-    headers->inner.h_source[5] = 1;
-    headers->inner.h_proto = bpf_htons(ETH_P_IP);
+    tunnel_build_tail(query, packet, &headers->tail);
+}
+
+/* The UDP checksum is left out, as RFC 6935 allows for tunnels: what is inside has its own. */
+static __always_inline void tunnel_build_v6(const struct hop_query *query, const struct hop *hop,
+                                            const struct packet *packet, __u32 hash,
+                                            struct tunnel_headers_v6 *headers)
+{
+    __builtin_memset(headers, 0, sizeof(*headers));
+    hop_set_addresses(hop, headers->outer.h_dest, headers->outer.h_source);
+    headers->outer.h_proto = bpf_htons(ETH_P_IPV6);
+    headers->ip.version = 6;
+    headers->ip.priority = query->traffic_class >> 4;
+    headers->ip.flow_lbl[0] = query->traffic_class << 4 | (hash >> 28);
+    headers->ip.flow_lbl[1] = hash >> 20;
+    headers->ip.flow_lbl[2] = hash >> 12;
+    headers->ip.payload_len = bpf_htons(packet->length + sizeof(headers->tail));
+    headers->ip.nexthdr = IPPROTO_UDP;
+    headers->ip.hop_limit = TUNNEL_HOP_LIMIT;
+    __builtin_memcpy(&headers->ip.saddr, query->source, sizeof(headers->ip.saddr));
+    __builtin_memcpy(&headers->ip.daddr, query->destination, sizeof(headers->ip.daddr));
+    tunnel_build_tail(query, packet, &headers->tail);
+}
+
+/* Makes room for the outer headers and fills it. Returns 0 or an error of the kernel's. */
+static __always_inline long tunnel_push(struct __sk_buff *skb, const struct packet *packet,
+                                        const struct hop_query *query, const struct hop *hop)
+{
+    union {
+        struct tunnel_headers_v4 v4;
+        struct tunnel_headers_v6 v6;
+    } headers;
+    long error;
+
+    if (ip_addr_is_v4(query->destination)) {
+        tunnel_build_v4(query, hop, packet, &headers.v4);
+        error = bpf_skb_adjust_room(skb, TUNNEL_OVERHEAD_V4, BPF_ADJ_ROOM_MAC,
+                                    TUNNEL_ROOM_FLAGS | BPF_F_ADJ_ROOM_ENCAP_L3_IPV4);
+        if (error)
+            return error;
+        return bpf_skb_store_bytes(skb, 0, &headers.v4, sizeof(headers.v4), BPF_F_RECOMPUTE_CSUM);
+    }
+    tunnel_build_v6(query, hop, packet, flow_hash(packet), &headers.v6);
+    error = bpf_skb_adjust_room(skb, TUNNEL_OVERHEAD_V6, BPF_ADJ_ROOM_MAC,
+                                TUNNEL_ROOM_FLAGS | BPF_F_ADJ_ROOM_ENCAP_L3_IPV6);
+    if (error)
+        return error;
+    return bpf_skb_store_bytes(skb, 0, &headers.v6, sizeof(headers.v6), BPF_F_RECOMPUTE_CSUM);
 }
 
 static __always_inline int tunnel_lower_segment_size(struct __sk_buff *skb,
                                                      const struct packet *packet,
                                                      const struct hop_query *query,
-                                                     struct bpf_fib_lookup *fib)
+                                                     struct bpf_fib_lookup *fib, __u32 overhead)
 {
     __u32 mtu;
 
     if (!(packet->tcp_flags & TCP_SYN))
         return 0;
+    /* A segment size leaves out the headers of IP and TCP without options. */
+    overhead += packet->version == 4 ? sizeof(struct iphdr) : sizeof(struct ipv6hdr);
+    overhead += sizeof(struct tcphdr);
     mtu = hop_mtu(skb, query, fib);
-    if (mtu <= TUNNEL_OVERHEAD_V4 + TCP_IP_HEADERS_V4)
+    if (mtu <= overhead)
         return 0;
-    return segment_size_lower(skb, packet->l4, packet->l4 + packet->l4_length,
-                              mtu - TUNNEL_OVERHEAD_V4 - TCP_IP_HEADERS_V4);
+    return segment_size_lower(skb, packet->l4, packet->l4 + packet->l4_length, mtu - overhead);
 }
 
 static __always_inline void tunnel_query(struct __sk_buff *skb, const struct packet *packet,
-                                         struct hop_query *query)
+                                         __u32 overhead, struct hop_query *query)
 {
     query->source_port_be = bpf_htons(TUNNEL_PORT_FIRST + flow_hash(packet) % TUNNEL_PORTS);
     query->destination_port_be = config.tunnel_port_be;
     query->protocol = IPPROTO_UDP;
     query->traffic_class = packet->traffic_class;
-    query->length = packet_segment(skb, packet) + TUNNEL_OVERHEAD_V4;
+    query->length = packet_segment(skb, packet) + overhead;
     query->ifindex = skb->ifindex;
 }
 
 /*
- * Puts the packet into the tunnel and sends it to `node`. `counter` counts it. Returns the verdict,
- * which may be a drop.
+ * Puts the packet into the tunnel and sends it to `node`, from our own address of the same family,
+ * whatever family the packet has. `counter` counts it. Returns the verdict, which may be a drop.
  */
 __noinline int tunnel_send(struct __sk_buff *skb, const struct packet *packet,
                            const struct ip_addr *node, __u32 counter)
 {
     const struct settings *own = settings_lookup();
-    struct tunnel_headers_v4 headers;
     struct hop_query query;
     struct hop hop;
+    __u32 overhead;
     int error;
 
-    if (!packet || !node || !own || !ip_addr_is_v4(&own->node_v4) || !ip_addr_is_v4(node))
+    if (!packet || !node || !own)
         return verdict_drop(skb, REASON(DROP_NO_TABLE));
-    tunnel_query(skb, packet, &query);
-    query.source_be = own->node_v4.words_be[3];
-    query.destination_be = node->words_be[3];
-    if (tunnel_lower_segment_size(skb, packet, &query, &hop.fib))
+    query.source = ip_addr_is_v4(node) ? &own->node_v4 : &own->node_v6;
+    query.destination = node;
+    if (ip_addr_is_none(query.source) || ip_addr_is_none(node))
+        return verdict_drop(skb, REASON(DROP_NO_TABLE));
+    overhead = tunnel_overhead(ip_addr_is_v4(node) ? 4 : 6);
+    tunnel_query(skb, packet, overhead, &query);
+    if (tunnel_lower_segment_size(skb, packet, &query, &hop.fib, overhead))
         return verdict_drop(skb, REASON(DROP_INTERNAL));
     error = hop_lookup(skb, &query, &hop);
     if (error)
         return verdict_drop(skb, error);
-    tunnel_build_v4(&query, &hop, packet->length, &headers);
-    if (bpf_skb_adjust_room(skb, TUNNEL_OVERHEAD_V4, BPF_ADJ_ROOM_MAC, TUNNEL_ROOM_FLAGS_V4) ||
-        bpf_skb_store_bytes(skb, 0, &headers, sizeof(headers), BPF_F_RECOMPUTE_CSUM))
+    if (tunnel_push(skb, packet, &query, &hop))
         return verdict_drop(skb, REASON(DROP_INTERNAL));
     count(skb, counter);
     return hop_send(skb, packet, &hop);
 }
 
 /*
- * Whether a packet, already read, is one of our tunnel. Returns 1, 0 where it is not (another VNI
- * may be the CNI's own), or REASON(why).
+ * Whether a packet, already read, is one of our tunnel. Returns the IP version of the packet
+ * inside, 0 where it is not ours (another VNI may be the CNI's own), or REASON(why). `l3_length` is
+ * that of the outer IP header without options.
  */
-static __always_inline int tunnel_check(struct __sk_buff *skb, const struct packet *packet)
+static __always_inline int tunnel_check(struct __sk_buff *skb, const struct packet *packet,
+                                        const __u32 l3_length)
 {
-    const struct tunnel_headers_v4 *headers;
+    const struct tunnel_tail *tail;
 
-    if (packet->l4 != ETH_HLEN + sizeof(struct iphdr))
-        return 0; /* IP options: none of ours */
-    headers = packet_data(skb, 0, sizeof(*headers) + HEADERS_LONGEST);
-    if (!headers || (const void *)(headers + 1) > (const void *)(long)skb->data_end)
+    if (packet->l4 != ETH_HLEN + l3_length)
+        return 0; /* options or extension headers: none of ours */
+    tail = packet_data(skb, ETH_HLEN + l3_length, sizeof(*tail) + HEADERS_LONGEST);
+    if (!tail || (const void *)(tail + 1) > (const void *)(long)skb->data_end)
         return 0;
-    if (!(headers->vxlan.flags_be & VXLAN_FLAG_VNI) ||
-        bpf_ntohl(headers->vxlan.vni_be) >> 8 != config.tunnel_vni)
+    if (!(tail->vxlan.flags_be & VXLAN_FLAG_VNI) ||
+        bpf_ntohl(tail->vxlan.vni_be) >> 8 != config.tunnel_vni)
         return 0;
     if (packet->fragment != FRAGMENT_NONE)
         return REASON(DROP_FRAGMENT);
-    if (headers->inner.h_proto != bpf_htons(ETH_P_IP))
-        return REASON(DROP_MALFORMED);
-    return 1;
+    if (tail->inner.h_proto == bpf_htons(ETH_P_IP))
+        return 4;
+    return tail->inner.h_proto == bpf_htons(ETH_P_IPV6) ? 6 : REASON(DROP_MALFORMED);
 }
 
 /*
  * Reads the packet inside, seen from the pod that sent it. Datagrams that the receiver's kernel has
  * merged into one are refused: only the first would be delivered.
  */
-static __always_inline int tunnel_parse(struct __sk_buff *skb, struct packet *packet)
+static __always_inline int tunnel_parse(struct __sk_buff *skb, struct packet *packet, int version)
 {
-    if (packet_parse(skb, packet, TUNNEL_INNER_V4, OUTBOUND) ||
-        (skb->gso_size && packet->length != skb->len - TUNNEL_INNER_V4))
+    int outer = packet->version, error;
+
+    if (outer == 4 && version == 4)
+        error = packet_parse(skb, packet, TUNNEL_INNER_V4, 4, OUTBOUND);
+    else if (outer == 4)
+        error = packet_parse(skb, packet, TUNNEL_INNER_V4, 6, OUTBOUND);
+    else if (version == 4)
+        error = packet_parse(skb, packet, TUNNEL_INNER_V6, 4, OUTBOUND);
+    else
+        error = packet_parse(skb, packet, TUNNEL_INNER_V6, 6, OUTBOUND);
+    if (error || (skb->gso_size && packet->length != skb->len - packet->l3))
         return REASON(DROP_MALFORMED);
+    packet->outer = outer;
     return 0;
+}
+
+/*
+ * Removes an outer header of the other family. Kernels before 6.3 have to be told the family inside
+ * in another way: bpf_skb_change_proto() changes it together with the length of the header, and
+ * what then remains to be removed is what a header of the inner family would have taken.
+ */
+static __always_inline long tunnel_pop_mixed(struct __sk_buff *skb, const struct packet *packet)
+{
+    __be16 ethertype = ethertype_of(packet->version);
+    long error = -1;
+
+    if (!config.old_decap)
+        error = bpf_skb_adjust_room(
+            skb, -(__s32)tunnel_overhead(packet->outer), BPF_ADJ_ROOM_MAC,
+            BPF_F_ADJ_ROOM_FIXED_GSO |
+                (packet->version == 4 ? ROOM_DECAP_L3_IPV4 : ROOM_DECAP_L3_IPV6));
+    if (error)
+        error = bpf_skb_change_proto(skb, ethertype, 0) ||
+                bpf_skb_adjust_room(skb, -(__s32)tunnel_overhead(packet->version), BPF_ADJ_ROOM_MAC,
+                                    BPF_F_ADJ_ROOM_FIXED_GSO);
+    if (error)
+        return error;
+    return bpf_skb_store_bytes(skb, __builtin_offsetof(struct ethhdr, h_proto), &ethertype,
+                               sizeof(ethertype), BPF_F_RECOMPUTE_CSUM);
 }
 
 /* Removes the outer headers but the Ethernet header. Returns 0 or REASON(why). */
 static __always_inline int tunnel_strip(struct __sk_buff *skb, struct packet *packet,
                                         __u8 outer_traffic_class)
 {
-    if (bpf_skb_adjust_room(skb, -TUNNEL_OVERHEAD_V4, BPF_ADJ_ROOM_MAC, BPF_F_ADJ_ROOM_FIXED_GSO))
+    __u32 overhead = tunnel_overhead(packet->outer);
+    long error;
+
+    if (packet->outer == packet->version)
+        error =
+            bpf_skb_adjust_room(skb, -(__s32)overhead, BPF_ADJ_ROOM_MAC, BPF_F_ADJ_ROOM_FIXED_GSO);
+    else
+        error = tunnel_pop_mixed(skb, packet);
+    if (error)
         return REASON(DROP_INTERNAL);
-    packet->l3 -= TUNNEL_OVERHEAD_V4;
-    packet->l4 -= TUNNEL_OVERHEAD_V4;
+    packet->l3 -= overhead;
+    packet->l4 -= overhead;
     if ((outer_traffic_class & IP_ECN_CE) == IP_ECN_CE)
         return packet_mark_congested(skb, packet);
     return 0;

@@ -250,7 +250,7 @@ struct datapath_config {
     __be16 tunnel_port_be;
     __u16 ephemeral_first; /* the host's own ephemeral ports, never used for a mapping */
     __u16 ephemeral_last;
-    __u16 reserved;
+    __u16 old_decap; /* 1: strip outer headers as on kernels before 6.3; for tests */
     __u32 tunnel_vni;
     __u32 mark;                   /* DATAPATH_MARK, unless a test wants another */
     __u32 unknown_endpoints_drop; /* 1: drop, 0: pass */

@@ -47,24 +47,39 @@ void frame_fix_ip_checksum(struct frame *frame, size_t offset)
     frame_set_u16(frame, offset + 10, checksum_of(frame->data + offset, header, 0));
 }
 
+uint32_t frame_flow_label(const struct frame *frame, size_t offset)
+{
+    return (uint32_t)(frame_u16(frame, offset) & 15) << 16 | frame_u16(frame, offset + 2);
+}
+
+static int is_v6(const char *address)
+{
+    return strchr(address, ':') != NULL;
+}
+
+size_t frame_overhead(const char *outer_address)
+{
+    return is_v6(outer_address) ? FRAME_TUNNEL6 : FRAME_TUNNEL;
+}
+
 static void set_ethernet(struct frame *frame, size_t offset, const uint8_t *destination,
-                         const uint8_t *source)
+                         const uint8_t *source, uint16_t type)
 {
     memcpy(frame->data + offset, destination, 6);
     memcpy(frame->data + offset + 6, source, 6);
-    frame_set_u16(frame, offset + 12, 0x0800);
+    frame_set_u16(frame, offset + 12, type);
 }
 
 static void set_address(struct frame *frame, size_t offset, const char *address)
 {
-    int parsed = inet_pton(AF_INET, address, frame->data + offset);
+    int parsed = inet_pton(is_v6(address) ? AF_INET6 : AF_INET, address, frame->data + offset);
 
     assert(parsed == 1);
     (void)parsed;
 }
 
-static void set_ip(struct frame *frame, size_t offset, const struct packet_spec *spec,
-                   size_t length, uint16_t id)
+static void set_ip4(struct frame *frame, size_t offset, const struct packet_spec *spec,
+                    size_t length, uint16_t id)
 {
     size_t header = 20 + spec->ip_options_length;
 
@@ -82,12 +97,42 @@ static void set_ip(struct frame *frame, size_t offset, const struct packet_spec 
     frame_fix_ip_checksum(frame, offset);
 }
 
+static void set_ip6(struct frame *frame, size_t offset, const struct packet_spec *spec,
+                    size_t length)
+{
+    frame->data[offset] = 0x60 | spec->traffic_class >> 4;
+    frame->data[offset + 1] = (spec->traffic_class & 15) << 4 | spec->flow_label >> 16;
+    frame_set_u16(frame, offset + 2, spec->flow_label & 0xffff);
+    frame_set_u16(frame, offset + 4, length - 40);
+    frame->data[offset + 6] = spec->extensions_length ? spec->extension : spec->protocol;
+    frame->data[offset + 7] = spec->hop_limit ? spec->hop_limit : 64;
+    set_address(frame, offset + 8, spec->source);
+    set_address(frame, offset + 24, spec->destination);
+    if (spec->extensions_length)
+        memcpy(frame->data + offset + 40, spec->extensions, spec->extensions_length);
+}
+
+static void set_ip(struct frame *frame, size_t offset, const struct packet_spec *spec,
+                   size_t length, uint16_t id)
+{
+    if (is_v6(spec->source))
+        set_ip6(frame, offset, spec, length);
+    else
+        set_ip4(frame, offset, spec, length, id);
+}
+
+static size_t ip_header(const struct packet_spec *spec)
+{
+    return is_v6(spec->source) ? 40 + spec->extensions_length : 20 + spec->ip_options_length;
+}
+
 /* The sum of the pseudo header. */
 static uint32_t pseudo_sum(const struct frame *frame, size_t ip, uint8_t protocol, size_t length)
 {
+    int v6 = frame->data[ip] >> 4 == 6;
     uint32_t sum = protocol + length;
 
-    for (size_t i = 12; i < 20; i += 2)
+    for (size_t i = v6 ? 8 : 12; i < (v6 ? 40 : 20); i += 2)
         sum += frame_u16(frame, ip + i);
     return sum;
 }
@@ -111,6 +156,7 @@ static size_t l4_header(const struct packet_spec *spec)
         return 20 + spec->options_length;
     case IPPROTO_UDP:
     case IPPROTO_ICMP:
+    case IPPROTO_ICMPV6:
         return 8;
     }
     return 0;
@@ -135,10 +181,13 @@ static void set_l4(struct frame *frame, size_t offset, const struct packet_spec 
         frame_set_u16(frame, offset + 6, spec->no_checksum ? 0 : sum ? sum : 0xffff);
         break;
     case IPPROTO_ICMP:
+    case IPPROTO_ICMPV6:
         frame->data[offset] = spec->icmp_type;
         frame_set_u16(frame, offset + 4, spec->source_port);
         frame_set_u16(frame, offset + 6, 1);
-        frame_set_u16(frame, offset + 2, checksum_of(frame->data + offset, length, 0));
+        if (spec->protocol == IPPROTO_ICMP)
+            pseudo = 0;
+        frame_set_u16(frame, offset + 2, checksum_of(frame->data + offset, length, pseudo));
         break;
     }
 }
@@ -146,14 +195,14 @@ static void set_l4(struct frame *frame, size_t offset, const struct packet_spec 
 void frame_build(struct frame *frame, const uint8_t *destination, const uint8_t *source,
                  const struct packet_spec *spec)
 {
-    size_t l4 = FRAME_ETHERNET + 20 + spec->ip_options_length;
+    size_t l4 = FRAME_ETHERNET + ip_header(spec);
     size_t later = spec->fragment & 0x1fff ? 1 : 0;
     size_t header = later ? 0 : l4_header(spec), length = header + spec->payload;
 
     assert(l4 + length <= FRAME_SIZE);
     memset(frame, 0, sizeof(*frame));
     frame->length = l4 + length;
-    set_ethernet(frame, 0, destination, source);
+    set_ethernet(frame, 0, destination, source, is_v6(spec->source) ? 0x86dd : 0x0800);
     set_ip(frame, FRAME_ETHERNET, spec, frame->length - FRAME_ETHERNET, 0x1234);
     for (size_t i = 0; i < spec->payload; i++)
         frame->data[l4 + header + i] = 'a' + i % 23;
@@ -161,24 +210,34 @@ void frame_build(struct frame *frame, const uint8_t *destination, const uint8_t 
         set_l4(frame, l4, spec, length);
 }
 
+static uint8_t traffic_class_of(const struct frame *frame, size_t ip)
+{
+    if (frame->data[ip] >> 4 == 6)
+        return frame->data[ip] << 4 | frame->data[ip + 1] >> 4;
+    return frame->data[ip + 1];
+}
+
 void frame_encapsulate(struct frame *frame, const uint8_t *destination, const uint8_t *source,
-                       const char *outer_source, const char *outer_destination, uint16_t id,
+                       const char *outer_source, const char *outer_destination, uint32_t id,
                        uint16_t port, uint32_t vni)
 {
     struct packet_spec outer = {
         .source = outer_source,
         .destination = outer_destination,
         .protocol = IPPROTO_UDP,
-        .traffic_class = frame->data[FRAME_ETHERNET + 1],
+        .traffic_class = traffic_class_of(frame, FRAME_ETHERNET),
+        .flow_label = id,
     };
-    size_t udp = FRAME_ETHERNET + 20, vxlan = udp + 8;
+    size_t overhead = frame_overhead(outer_source), udp = FRAME_ETHERNET + ip_header(&outer);
+    size_t vxlan = udp + 8;
+    uint16_t type = frame_u16(frame, 12);
 
-    assert(frame->length + FRAME_TUNNEL <= FRAME_SIZE);
-    memmove(frame->data + FRAME_TUNNEL + FRAME_ETHERNET, frame->data + FRAME_ETHERNET,
+    assert(frame->length + overhead <= FRAME_SIZE);
+    memmove(frame->data + overhead + FRAME_ETHERNET, frame->data + FRAME_ETHERNET,
             frame->length - FRAME_ETHERNET);
-    frame->length += FRAME_TUNNEL;
-    memset(frame->data, 0, FRAME_TUNNEL + FRAME_ETHERNET);
-    set_ethernet(frame, 0, destination, source);
+    frame->length += overhead;
+    memset(frame->data, 0, overhead + FRAME_ETHERNET);
+    set_ethernet(frame, 0, destination, source, is_v6(outer_source) ? 0x86dd : 0x0800);
     set_ip(frame, FRAME_ETHERNET, &outer, frame->length - FRAME_ETHERNET, id);
     frame_set_u16(frame, udp, port);
     frame_set_u16(frame, udp + 2, 4789);
@@ -186,5 +245,5 @@ void frame_encapsulate(struct frame *frame, const uint8_t *destination, const ui
     frame->data[vxlan] = 0x08;
     frame_set_u16(frame, vxlan + 4, vni >> 8);
     frame->data[vxlan + 6] = vni;
-    set_ethernet(frame, vxlan + 8, mac_inner_destination, mac_inner_source);
+    set_ethernet(frame, vxlan + 8, mac_inner_destination, mac_inner_source, type);
 }

@@ -9,14 +9,16 @@
 
 #define FRAME_SIZE     4096
 #define FRAME_ETHERNET 14
-#define FRAME_TUNNEL   50 /* outer IP, UDP, VXLAN, inner Ethernet */
+#define FRAME_TUNNEL   50 /* outer IPv4, UDP, VXLAN, inner Ethernet */
+#define FRAME_TUNNEL6  70 /* the same with IPv6 */
 
 struct frame {
     uint8_t data[FRAME_SIZE];
     size_t length;
 };
 
-/* An IPv4 packet. Everything in host order; 0 where a field is of no interest. */
+/* A packet of the family of its addresses. Everything in host order; 0 where a field is of no
+ * interest. */
 struct packet_spec {
     const char *source;
     const char *destination;
@@ -34,6 +36,10 @@ struct packet_spec {
     size_t ip_options_length;  /* bytes */
     size_t payload;            /* bytes */
     int no_checksum;           /* UDP without a checksum */
+    uint32_t flow_label;       /* IPv6 */
+    const uint8_t *extensions; /* of IPv6: headers, the last one names the protocol itself */
+    size_t extensions_length;  /* bytes, a multiple of eight */
+    uint8_t extension;         /* the protocol number of the first */
 };
 
 /* The addresses that the Ethernet header of a frame has. */
@@ -44,9 +50,12 @@ extern const uint8_t mac_uplink[6], mac_gateway[6], mac_router[6], mac_second[6]
 void frame_build(struct frame *frame, const uint8_t *destination, const uint8_t *source,
                  const struct packet_spec *spec);
 
-/* Puts the frame's packet into VXLAN, as the datapath does; `port` is the outer source port. */
+/*
+ * Puts the frame's packet into VXLAN, as the datapath does; `port` is the outer source port, `id`
+ * the outer identification or, of IPv6, the flow label.
+ */
 void frame_encapsulate(struct frame *frame, const uint8_t *destination, const uint8_t *source,
-                       const char *outer_source, const char *outer_destination, uint16_t id,
+                       const char *outer_source, const char *outer_destination, uint32_t id,
                        uint16_t port, uint32_t vni);
 
 /* The ones' complement sum that a receiver computes: 0 where the checksum in the bytes is right. */
@@ -55,6 +64,12 @@ uint16_t checksum_of(const uint8_t *bytes, size_t length, uint32_t start);
 /* The 16-bit number, in host order, at an offset of the frame. */
 uint16_t frame_u16(const struct frame *frame, size_t offset);
 void frame_set_u16(struct frame *frame, size_t offset, uint16_t value);
+
+/* The bytes that the tunnel between two such addresses adds. */
+size_t frame_overhead(const char *outer_address);
+
+/* The flow label of the IPv6 header at the offset. */
+uint32_t frame_flow_label(const struct frame *frame, size_t offset);
 
 /* Recomputes the checksum of the IPv4 header at the offset. */
 void frame_fix_ip_checksum(struct frame *frame, size_t offset);

@@ -31,6 +31,14 @@ static const char *const network_commands[] = {
     "ip neigh replace 10.0.1.2 lladdr 02:00:00:00:01:02 nud permanent dev up1",
     "ip route add unreachable 203.0.113.0/24",
     "sysctl -qw net.ipv4.ip_forward=1",
+    "ip addr add fd00::1/64 dev up0 nodad",
+    "ip addr add fd00:1::1/64 dev up1 nodad",
+    "ip route add default via fe80::fe dev up0",
+    "ip neigh replace fd00::2 lladdr 02:00:00:00:00:02 nud permanent dev up0",
+    "ip neigh replace fe80::fe lladdr 02:00:00:00:00:fe nud permanent dev up0",
+    "ip neigh replace fd00:1::2 lladdr 02:00:00:00:01:02 nud permanent dev up1",
+    "ip route add unreachable 2001:db8:bad::/48",
+    "sysctl -qw net.ipv6.conf.all.forwarding=1",
 };
 
 int harness_network(void **state)
@@ -79,9 +87,11 @@ void harness_reload(struct harness *harness, const struct datapath_config *confi
     assert_int_equal(egressgw_bpf__load(skeleton), 0);
     egressgw_bpf__destroy(harness->skeleton);
     harness->skeleton = skeleton;
-    put_settings(harness, NODE_OWN, 0);
+    put_settings(harness, NODE_OWN, NODE_OWN6, 0);
     put_route(harness, PROFILE_CLUSTER, "10.0.0.0", 16, ROUTE_CLUSTER);
     put_route(harness, PROFILE_CLUSTER, "10.244.0.0", 16, ROUTE_CLUSTER);
+    put_route(harness, PROFILE_CLUSTER, "fd00::", 64, ROUTE_CLUSTER);
+    put_route(harness, PROFILE_CLUSTER, "fd00:10:244::", 48, ROUTE_CLUSTER);
 }
 
 int harness_setup(void **state)
@@ -137,11 +147,11 @@ void harness_ingress(struct harness *harness, const struct frame *frame)
 
 struct ip_addr address_of(const char *text)
 {
-    struct ip_addr none = {};
+    struct ip_addr address = {};
     __be32 v4_be;
 
-    if (!text)
-        return none;
+    if (!text || inet_pton(AF_INET6, text, &address) == 1)
+        return address;
     assert_int_equal(inet_pton(AF_INET, text, &v4_be), 1);
     return ip_addr_from_v4(v4_be);
 }
@@ -171,7 +181,7 @@ void put_route(struct harness *harness, uint32_t profile, const char *network, u
     struct ip_addr address = address_of(network);
     struct route_key key = {
         .prefix_length = ROUTE_SCOPE_BITS + length,
-        .scope_be = htonl(profile),
+        .scope_be = htonl(ip_addr_is_v4(&address) ? profile : profile | ROUTE_SCOPE_IPV6),
     };
     struct route value = {.policy = 7, .action = action};
 
@@ -179,7 +189,10 @@ void put_route(struct harness *harness, uint32_t profile, const char *network, u
         value.group = TEST_GROUP;
         value.slots = 2;
     }
-    memcpy(key.address, &address.words_be[3], 4);
+    if (ip_addr_is_v4(&address))
+        memcpy(key.address, &address.words_be[3], 4);
+    else
+        memcpy(key.address, &address, 16);
     put(harness->skeleton->maps.routes, &key, &value);
 }
 
@@ -205,9 +218,13 @@ void put_node(struct harness *harness, const char *node, uint32_t flags)
     put(harness->skeleton->maps.nodes, &key, &value);
 }
 
-void put_settings(struct harness *harness, const char *node, uint32_t flags)
+void put_settings(struct harness *harness, const char *node_v4, const char *node_v6, uint32_t flags)
 {
-    struct settings value = {.node_v4 = address_of(node), .flags = flags};
+    struct settings value = {
+        .node_v4 = address_of(node_v4),
+        .node_v6 = address_of(node_v6),
+        .flags = flags,
+    };
     __u32 zero = 0;
 
     put(harness->skeleton->maps.settings, &zero, &value);
@@ -314,14 +331,18 @@ void assert_tunnel(struct harness *harness, int verdict, const struct frame *inn
 {
     const struct frame *out = &harness->out;
     struct frame expected = *inner;
+    int v6 = frame_overhead(outer_source) == FRAME_TUNNEL6;
+    size_t udp = FRAME_ETHERNET + (v6 ? 40 : 20);
+    uint32_t id;
     uint16_t port;
 
     assert_int_equal(harness->verdict, verdict);
     assert_int_equal(harness->mark_out, DATAPATH_MARK);
-    assert_int_equal(out->length, inner->length + FRAME_TUNNEL);
-    port = frame_u16(out, FRAME_ETHERNET + 20);
+    assert_int_equal(out->length, inner->length + frame_overhead(outer_source));
+    port = frame_u16(out, udp);
     assert_in_range(port, 49152, 65535);
-    frame_encapsulate(&expected, destination, source, outer_source, outer_destination,
-                      frame_u16(out, FRAME_ETHERNET + 4), port, TEST_VNI);
+    id = v6 ? frame_flow_label(out, FRAME_ETHERNET) : frame_u16(out, FRAME_ETHERNET + 4);
+    frame_encapsulate(&expected, destination, source, outer_source, outer_destination, id, port,
+                      TEST_VNI);
     assert_frame(out, &expected);
 }

@@ -6,12 +6,14 @@
  * Runs the datapath's programs on single frames, in a network namespace of the test's own:
  *
  *   up0  10.0.0.1/24     MTU 1500, MAC mac_uplink    default route by 10.0.0.254 (mac_router)
+ *        fd00::1/64                                  default route by fe80::fe (mac_router)
  *   up1  10.0.1.1/24     MTU 1500, MAC mac_second
+ *        fd00:1::1/64
  *
- * with 10.0.0.2 (mac_gateway) and 10.0.1.2 (mac_second_gateway) as known neighbours, and 10.0.0.9
- * as one that is not resolved. Each test gets a freshly loaded object with empty maps but for
- * what harness_setup() puts in: this node is 10.0.0.1, routes of the cluster are 10.0.0.0/16 and
- * 10.244.0.0/16.
+ * with 10.0.0.2 and fd00::2 (mac_gateway), 10.0.1.2 and fd00:1::2 (mac_second_gateway) as known
+ * neighbours, and 10.0.0.9 and fd00::9 as ones that are not resolved. Each test gets a freshly
+ * loaded object with empty maps but for what harness_setup() puts in: this node is 10.0.0.1 and
+ * fd00::1, routes of the cluster are 10.0.0.0/16, 10.244.0.0/16, fd00::/64 and fd00:10:244::/48.
  */
 
 #include <setjmp.h>
@@ -38,6 +40,15 @@
 #define POD_OTHER      "10.244.2.7"
 #define SERVER         "192.0.2.10"
 #define EGRESS_IP      "10.0.0.100"
+
+#define NODE_OWN6       "fd00::1"
+#define NODE_OTHER6     "fd00::2"
+#define NODE_UNSEEN6    "fd00::9"
+#define NODE_ELSEWHERE6 "fd00:1::2"
+#define POD6            "fd00:10:244:1::2"
+#define POD_OTHER6      "fd00:10:244:2::7"
+#define SERVER6         "2001:db8:7::10"
+#define EGRESS_IP6      "fd00::100"
 
 struct harness {
     struct egressgw_bpf *skeleton;
@@ -76,7 +87,8 @@ void put_route(struct harness *harness, uint32_t profile, const char *network, u
 void put_gateway(struct harness *harness, uint32_t slot, const char *node, const char *egress,
                  uint32_t flags);
 void put_node(struct harness *harness, const char *node, uint32_t flags);
-void put_settings(struct harness *harness, const char *node, uint32_t flags);
+void put_settings(struct harness *harness, const char *node_v4, const char *node_v6,
+                  uint32_t flags);
 
 struct nat_key flow_key(int protocol, const char *local, uint16_t local_port, const char *remote,
                         uint16_t remote_port);
@@ -96,7 +108,7 @@ void assert_drop(struct harness *harness, enum drop_reason reason);
 
 /*
  * The last run put `inner` into the tunnel between those addresses; what is free to choose there
- * (the IP identification and the UDP source port) is taken from what came out.
+ * (the IP identification or the flow label, and the UDP source port) is taken from what came out.
  */
 void assert_tunnel(struct harness *harness, int verdict, const struct frame *inner,
                    const uint8_t *destination, const uint8_t *source, const char *outer_source,

@@ -156,7 +156,7 @@ static void test_unknown_endpoint_in_ranges_is_dropped(void **state)
     struct harness *harness = *state;
 
     put_worker(harness, NODE_OTHER);
-    put_settings(harness, NODE_OWN, SETTINGS_POD_RANGES_KNOWN);
+    put_settings(harness, NODE_OWN, NULL, SETTINGS_POD_RANGES_KNOWN);
     put_route(harness, PROFILE_POD_RANGES, "10.244.0.0", 16, ROUTE_POD_RANGE);
     harness->ingress_ifindex = harness->up1;
     spec.source = "172.16.5.5"; /* forwarded for somebody who is no pod */

@@ -177,7 +177,7 @@ static void test_no_route_to_the_gateway(void **state)
 static void test_no_own_address_drops(void **state)
 {
     put_worker(*state, NODE_OTHER);
-    put_settings(*state, NULL, 0);
+    put_settings(*state, NULL, NULL, 0);
     expect_drop(*state, &udp_out, DROP_NO_TABLE);
 }
 
