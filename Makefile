@@ -8,12 +8,13 @@
 # make install    DESTDIR= PREFIX=/usr
 # make format     formats the sources
 #
-# SANITIZE=1 builds with the address and undefined behaviour sanitizers (in a folder of its own),
+# V=1 shows the commands. SANITIZE=1 builds with the address and undefined behaviour sanitizers (in a folder of its own),
 # WERROR=1 makes warnings errors.
 
 VERSION := 0.1.0
 PREFIX ?= /usr
 SYSCONFDIR ?= /etc
+V ?= 0
 SANITIZE ?= 0
 WERROR ?= 0
 
@@ -48,6 +49,8 @@ override CFLAGS += -std=gnu11 $(OPTIMISE) $(WARNINGS) $(HARDENING)
 override LDFLAGS += -pie -Wl,-z,relro,-z,now -Wl,-z,noexecstack -Wl,--as-needed \
                     $(if $(filter 1,$(SANITIZE)),-fsanitize=address$(comma)undefined)
 comma := ,
+# $(call say,WORD) stands before a command: its name and target, or with V=1 the command itself.
+say = $(if $(filter 1,$(V)),,@printf '  %-5s %s\n' $(1) $(patsubst $(CURDIR)/%,%,$@);)
 package_cflags = $(if $(1),$(shell $(PKG_CONFIG) --cflags $(1) 2>/dev/null))
 package_libs = $(if $(1),$(shell $(PKG_CONFIG) --libs $(1) 2>/dev/null))
 
@@ -79,29 +82,29 @@ bpf: $(SKELETON)
 
 $(BUILD)/%.o: %.c | $(SKELETON)
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(call package_cflags,$(COMMON_PACKAGES) $(PACKAGES_watcher) $(PACKAGES_loader)) \
+	$(call say,CC)$(CC) $(CPPFLAGS) $(call package_cflags,$(COMMON_PACKAGES) $(PACKAGES_watcher) $(PACKAGES_loader)) \
 		$(CFLAGS) -c $< -o $@
 
 define library
 $(call archive,$(1)): $(call objects,$(1))
 	@rm -f $$@
-	$$(AR) rcs $$@ $$^
+	$$(call say,AR)$$(AR) rcs $$@ $$^
 endef
 $(foreach lib,$(LIBS),$(eval $(call library,$(lib))))
 
 define daemon
 $(BUILD)/egressgw-$(1): $(BUILD)/$(1)/main.o $(call archive,$(1)) $(call archive,ipc) $(call archive,common)
-	$$(CC) $$(CFLAGS) $$(LDFLAGS) $$^ -o $$@ $$(LIBRARIES_ipc) \
+	$$(call say,LINK)$$(CC) $$(CFLAGS) $$(LDFLAGS) $$^ -o $$@ $$(LIBRARIES_ipc) \
 		$$(call package_libs,$$(COMMON_PACKAGES) $$(PACKAGES_$(1)))
 endef
 $(foreach name,$(DAEMONS),$(eval $(call daemon,$(name))))
 
 $(BUILD)/bpf/egressgw.bpf.o: bpf/egressgw.bpf.c
 	@mkdir -p $(@D)
-	$(CLANG) $(BPF_CFLAGS) -c $< -o $@
+	$(call say,BPF)$(CLANG) $(BPF_CFLAGS) -c $< -o $@
 
 $(SKELETON): $(BUILD)/bpf/egressgw.bpf.o
-	$(BPFTOOL) gen skeleton $< name egressgw_bpf > $@
+	$(call say,SKEL)$(BPFTOOL) gen skeleton $< name egressgw_bpf > $@
 
 TEST_ARCHIVES := $(foreach lib,$(DAEMONS) ipc common,$(call archive,$(lib)))
 TEST_LIBRARIES = -lcmocka $(LIBRARIES_ipc) \
@@ -112,19 +115,19 @@ $(BUILD)/libunit.a: $(UNIT_HELPERS)
 $(BUILD)/libbpftest.a: $(BPF_HELPERS)
 $(BUILD)/libunit.a $(BUILD)/libbpftest.a:
 	@rm -f $@
-	$(AR) rcs $@ $^
+	$(call say,AR)$(AR) rcs $@ $^
 
 $(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(BUILD)/libunit.a $(TEST_ARCHIVES)
-	$(CC) $(CFLAGS) $(LDFLAGS) $^ -o $@ $(TEST_LIBRARIES)
+	$(call say,LINK)$(CC) $(CFLAGS) $(LDFLAGS) $^ -o $@ $(TEST_LIBRARIES)
 
 $(BUILD)/tests/bpf/%: $(BUILD)/tests/bpf/%.o $(BUILD)/libbpftest.a $(TEST_ARCHIVES)
-	$(CC) $(CFLAGS) $(LDFLAGS) $^ -o $@ $(TEST_LIBRARIES)
+	$(call say,LINK)$(CC) $(CFLAGS) $(LDFLAGS) $^ -o $@ $(TEST_LIBRARIES)
 
 $(BUILD)/tests/bench/%: $(BUILD)/tests/bench/%.o $(TEST_ARCHIVES)
-	$(CC) $(CFLAGS) $(LDFLAGS) $^ -o $@ $(TEST_LIBRARIES)
+	$(call say,LINK)$(CC) $(CFLAGS) $(LDFLAGS) $^ -o $@ $(TEST_LIBRARIES)
 
 $(BUILD)/tests/tools/%: $(BUILD)/tests/tools/%.o $(TEST_ARCHIVES)
-	$(CC) $(CFLAGS) $(LDFLAGS) $^ -o $@ $(TEST_LIBRARIES)
+	$(call say,LINK)$(CC) $(CFLAGS) $(LDFLAGS) $^ -o $@ $(TEST_LIBRARIES)
 
 tests: all $(UNIT_TESTS) $(BPF_TESTS) $(TOOLS) $(BENCHES)
 
