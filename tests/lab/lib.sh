@@ -37,7 +37,11 @@ lab_begin() {
     [ "${LAB_INSIDE:-}" = yes ] || lab_supervise "$@"
     unset LAB_INSIDE
     LAB_PATTERN=${1:-}
-    LAB_BUILD=$(cd "${EGRESSGW_BUILD:-$LAB_ROOT/build}" && pwd) || exit 1
+    LAB_BUILD=$(realpath "${EGRESSGW_BUILD:-$LAB_ROOT/build}")
+    if [ ! -x "$LAB_BUILD/egressgw-loader" ] || [ ! -x "$LAB_BUILD/tests/tools/serve" ]; then
+        echo "$0: nothing is built in $LAB_BUILD: run make tests first" >&2
+        exit 1
+    fi
     LAB_TOOLS=$LAB_BUILD/tests/tools
     LAB_NUMBER=0 LAB_FAILED=0
     mkdir -p /run/netns "$LAB_DIR"/{bpf,manifests,staging,clients,nodes}
