@@ -171,6 +171,7 @@ void plan_update(struct plan *plan)
     endpoints_update(plan);
     profiles_update(plan);
     policies_report(plan);
+    report_conflicts(plan);
     if (!plan_needs_all_pods(plan) || plan->pods_complete)
         plan->ready = true;
 }

@@ -92,6 +92,13 @@ void policy_count_selected(struct plan *plan, struct plan_policy *policy, int ch
         policy_note_selection(plan, policy);
 }
 
+/* Somebody will want to know whether it selects anything. */
+static void policy_ask_selection(struct plan *plan, struct plan_policy *policy)
+{
+    policy->selection_asked = true;
+    policy_note_selection(plan, policy);
+}
+
 void policies_note_selections(struct plan *plan)
 {
     struct plan_policy *policy;
@@ -129,6 +136,7 @@ static void policy_set_rules(struct plan *plan, struct plan_policy *policy, stru
     policy_clear_rules(plan, policy);
     policy->rules = rules;
     policy->rule_count = count;
+    policy_ask_selection(plan, policy);
     for (uint32_t i = 0; i < count; i++) {
         index_add_rule(plan, &rules[i]);
         if (plan->complete)
@@ -149,7 +157,7 @@ static void policy_set_body(struct plan *plan, struct plan_policy *policy, struc
     if (body)
         policy_body_attach(policy, body);
     policy_mark(plan, policy);
-    policy_note_selection(plan, policy);
+    policy_ask_selection(plan, policy);
 }
 
 void policy_apply(struct plan *plan, const struct policy *object)

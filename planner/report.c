@@ -41,8 +41,9 @@ static const struct {
     const char *message;
 } gateway_messages[] = {
     [GATEWAY_FINE] = {LEVEL_INFO, "the gateway can be used"},
-    [GATEWAY_SEVERAL] = {LEVEL_INFO, "several nodes match, the first Ready one by name is the "
-                                     "gateway"},
+    [GATEWAY_SEVERAL] = {LEVEL_WARNING, "several nodes match and one is used, the first Ready one "
+                                        "by name: select a single node; to use all of them, give "
+                                        "each an entry in egressGateways"},
     [GATEWAY_NO_NODE] = {LEVEL_WARNING, "no node matches: where no other gateway is left, the "
                                         "policy's traffic is dropped; label a node or correct the "
                                         "selector"},
@@ -74,11 +75,16 @@ static const char *egress_field_name(const struct gateway_choice *choice)
     return choice->interface ? "interface" : "nodeSelector";
 }
 
-static const char *egress_missing_message(const struct gateway_choice *choice)
+static const char *egress_missing_message(const struct gateway_choice *choice, enum family family)
 {
+    if (!ip_addr_is_none(&choice->egress_ip) && address_family(&choice->egress_ip) == family)
+        return "no interface of this gateway that is up has the egress IP: the policy's traffic "
+               "through it is dropped; add the address to the node, or, where a NAT gateway or "
+               "load balancer holds it, use the node's own address that leads there";
     if (!ip_addr_is_none(&choice->egress_ip))
-        return "this gateway has no usable egress IP for the family on an interface that is up: "
-               "the policy's traffic through it is dropped; add the address to the node";
+        return "no interface of this gateway that is up has the egress IP together with a global "
+               "address of this family: the policy's traffic of the family through it is dropped; "
+               "add such an address, or give each family a policy of its own";
     if (choice->interface)
         return "this gateway's interface is missing, down or without a global address of the "
                "family: the policy's traffic through it is dropped";
@@ -98,11 +104,11 @@ static void report_egress(const struct plan *plan, const struct plan_policy *pol
         value = log_address("egress-ip", choice->egress_ip);
     else if (choice->interface)
         value = log_text("interface", strings_text(&plan->strings, choice->interface));
-    LOG_AT(missing ? LEVEL_WARNING : LEVEL_INFO,
-           missing ? egress_missing_message(choice) : "this gateway has its egress IP again",
-           log_text("policy", strings_text(&plan->strings, policy->name)),
-           log_string("field", field), log_string("family", family == FAMILY_V4 ? "IPv4" : "IPv6"),
-           value);
+    LOG_AT(
+        missing ? LEVEL_WARNING : LEVEL_INFO,
+        missing ? egress_missing_message(choice, family) : "this gateway has its egress IP again",
+        log_text("policy", strings_text(&plan->strings, policy->name)), log_string("field", field),
+        log_string("family", family == FAMILY_V4 ? "IPv4" : "IPv6"), value);
 }
 
 void report_gateway(struct plan *plan, struct plan_policy *policy, uint32_t entry,
@@ -126,15 +132,23 @@ void report_gateway(struct plan *plan, struct plan_policy *policy, uint32_t entr
 
 void report_selection(const struct plan *plan, struct plan_policy *policy)
 {
-    bool unused = policy->selected == 0;
+    bool unused = policy->selected == 0, asked = policy->selection_asked;
 
-    if (!plan->pods_complete || unused == policy->reported_unused)
+    if (!plan->pods_complete)
+        return;
+    policy->selection_asked = false;
+    if (unused == policy->reported_unused && !(unused && asked))
         return;
     policy->reported_unused = unused;
-    if (unused)
-        log_info("the policy selects no pod",
-                 log_text("policy", strings_text(&plan->strings, policy->name)),
-                 log_string("field", "spec.selectors"));
+    if (!unused)
+        return;
+    /* Somebody who just wrote the policy should know; pods that come and go are no mistake. */
+    LOG_AT(asked ? LEVEL_WARNING : LEVEL_INFO,
+           asked ? "the policy selects no pod: compare its selectors with the labels of pods, "
+                   "namespaces and nodes"
+                 : "the policy selects no pod any more",
+           log_text("policy", strings_text(&plan->strings, policy->name)),
+           log_string("field", "spec.selectors"));
 }
 
 /* ---- Policies with a prefix in common ---- */
@@ -142,7 +156,10 @@ void report_selection(const struct plan *plan, struct plan_policy *policy)
 struct reported_conflict {
     const struct plan_policy *winner;
     const struct plan_policy *loser;
+    struct ip_prefix prefix;
     uint32_t profiles;
+    bool said;
+    TAILQ_ENTRY(reported_conflict) unsaid;
 };
 
 static bool reported_conflict_equal(const void *item, const void *key)
@@ -156,6 +173,7 @@ static bool reported_conflict_equal(const void *item, const void *key)
 void report_init(struct plan *plan)
 {
     plan->conflicts = HASH_TABLE(reported_conflict_equal);
+    TAILQ_INIT(&plan->unsaid_conflicts);
 }
 
 void report_clear(struct plan *plan)
@@ -177,14 +195,51 @@ void report_conflict(struct plan *plan, const struct conflict *conflict)
         reported = memory_new(1, sizeof(*reported));
         reported->winner = conflict->winner;
         reported->loser = conflict->loser;
+        reported->prefix = conflict->prefix;
         memory_hash_add(&plan->conflicts, hash, reported);
-        log_warning("another policy decides for pods that both select: it is older, or as old and "
-                    "first by name",
-                    log_text("policy", strings_text(&plan->strings, conflict->loser->name)),
-                    log_text("decides", strings_text(&plan->strings, conflict->winner->name)),
-                    log_prefix("prefix", conflict->prefix));
+        TAILQ_INSERT_TAIL(&plan->unsaid_conflicts, reported, unsaid);
     }
     reported->profiles++;
+}
+
+static bool profile_has_conflict(const struct profile *profile,
+                                 const struct reported_conflict *reported)
+{
+    for (uint32_t i = 0; i < profile->conflict_count; i++)
+        if (reported_conflict_equal(reported, &profile->conflicts[i]))
+            return true;
+    return false;
+}
+
+static void report_say_conflict(const struct plan *plan, const struct reported_conflict *reported)
+{
+    const struct membership *member;
+    const struct plan_pod *pod = NULL;
+    uint32_t endpoints = 0;
+
+    LIST_FOREACH(member, &reported->loser->profiles, link)
+    if (profile_has_conflict(member->profile, reported)) {
+        endpoints += member->profile->users;
+        if (!pod)
+            pod = LIST_FIRST(&member->profile->pods);
+    }
+    log_warning("another policy decides about a prefix for the endpoints that both select: it is "
+                "older, or as old and first by name",
+                log_text("policy", strings_text(&plan->strings, reported->loser->name)),
+                log_text("decides", strings_text(&plan->strings, reported->winner->name)),
+                log_prefix("prefix", reported->prefix), log_number("endpoints", endpoints),
+                pod ? log_address("endpoint", pod->addresses[0].address) : (struct log_field){0});
+}
+
+void report_conflicts(struct plan *plan)
+{
+    struct reported_conflict *reported;
+
+    while ((reported = TAILQ_FIRST(&plan->unsaid_conflicts))) {
+        TAILQ_REMOVE(&plan->unsaid_conflicts, reported, unsaid);
+        reported->said = true;
+        report_say_conflict(plan, reported);
+    }
 }
 
 void report_conflict_over(struct plan *plan, const struct conflict *conflict)
@@ -192,6 +247,9 @@ void report_conflict_over(struct plan *plan, const struct conflict *conflict)
     uint64_t hash = conflict_hash(conflict);
     struct reported_conflict *reported = hash_find(&plan->conflicts, hash, conflict);
 
-    if (--reported->profiles == 0)
-        free(hash_remove(&plan->conflicts, hash, conflict));
+    if (--reported->profiles > 0)
+        return;
+    if (!reported->said)
+        TAILQ_REMOVE(&plan->unsaid_conflicts, reported, unsaid);
+    free(hash_remove(&plan->conflicts, hash, conflict));
 }

@@ -12,9 +12,11 @@ void report_gateway(struct plan *plan, struct plan_policy *policy, uint32_t entr
 /* Whether a policy selects any pod, where this node knows all pods. */
 void report_selection(const struct plan *plan, struct plan_policy *policy);
 
-/* Two policies of one profile have a prefix in common; and one profile less where they do. */
+/* Two policies of one profile have a prefix in common; and one profile less where they do. What is
+ * new is said by report_conflicts(), when all profiles are known. */
 void report_conflict(struct plan *plan, const struct conflict *conflict);
 void report_conflict_over(struct plan *plan, const struct conflict *conflict);
+void report_conflicts(struct plan *plan);
 
 void report_init(struct plan *plan);
 void report_clear(struct plan *plan);

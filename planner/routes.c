@@ -136,20 +136,22 @@ static int conflict_order(const void *a, const void *b)
     return prefix_compare(&first->prefix, &second->prefix);
 }
 
-/* The pairs of policies that have a prefix in common, each once. The caller frees them. */
+/* The pairs of policies that have a prefix in common, each once, but where both exclude it. The
+ * caller frees them. */
 static struct conflict *conflicts_collect(const struct candidate *candidates, size_t count,
                                           uint32_t *conflict_count)
 {
     struct conflict *conflicts = memory_new(count, sizeof(*conflicts));
-    struct plan_policy *winner = NULL;
+    const struct candidate *winner = NULL;
     uint32_t found = 0, used = 0;
 
     for (size_t i = 0; i < count; i++) {
         if (candidate_is_first(candidates, i))
-            winner = candidates[i].policy;
-        else if (candidates[i].policy != winner)
+            winner = &candidates[i];
+        else if (candidates[i].policy != winner->policy &&
+                 !(candidates[i].excluded && winner->excluded))
             conflicts[found++] =
-                (struct conflict){winner, candidates[i].policy, candidates[i].prefix};
+                (struct conflict){winner->policy, candidates[i].policy, candidates[i].prefix};
     }
     qsort(conflicts, found, sizeof(*conflicts), conflict_order);
     for (uint32_t i = 0; i < found; i++)

@@ -150,6 +150,7 @@ struct plan_policy {
     uint32_t report_count;
     bool reported_unused;   /* that it selects no pod */
     bool selection_changed; /* it selects pods now, or no longer */
+    bool selection_asked;   /* it is new or was changed: a warning where it selects none */
     TAILQ_ENTRY(plan_policy) mark;
     TAILQ_ENTRY(plan_policy) selection;
 };
@@ -265,6 +266,9 @@ TAILQ_HEAD(marked_pods, plan_pod);
 TAILQ_HEAD(marked_profiles, profile);
 TAILQ_HEAD(idle_groups, group);
 
+struct reported_conflict;
+TAILQ_HEAD(unsaid_conflicts, reported_conflict);
+
 struct plan {
     string_id cluster;
     enum pods_scope pods_scope;
@@ -304,6 +308,7 @@ struct plan {
     struct marked_nodes marked_nodes;
     struct marked_policies marked_policies;
     struct marked_policies selections; /* with selection_changed */
+    struct unsaid_conflicts unsaid_conflicts;
     struct marked_pods marked_pods;
     struct marked_profiles marked_profiles;
     struct marked_profiles profiles_idle;

@@ -34,7 +34,7 @@ static void test_gateway_states(void **state _unused_)
     update(&scene, &a);
     assert_int_equal(scene_logged(&scene, "the gateway can be used"), 1);
     update(&scene, &b);
-    assert_int_equal(scene_logged(&scene, "info several nodes match"), 1);
+    assert_int_equal(scene_logged(&scene, "warning several nodes match"), 1);
     assert_int_equal(scene_logged(&scene, "node=a"), 1);
     a.node.ready = false;
     update(&scene, &a); /* another one is chosen */
@@ -113,12 +113,15 @@ static void test_selects_no_pod(void **state _unused_)
 
     update(&scene, &gateway);
     update(&scene, &policy);
-    assert_int_equal(scene_logged(&scene, "info the policy selects no pod"), 1);
+    assert_int_equal(scene_logged(&scene, "warning the policy selects no pod"), 1);
     update(&scene, &pod);
     assert_int_equal(scene.log_length, 0);
     pod.pod.ended = true;
     update(&scene, &pod);
-    assert_int_equal(scene_logged(&scene, "info the policy selects no pod"), 1);
+    assert_int_equal(scene_logged(&scene, "info the policy selects no pod any more"), 1);
+    policy = scene_policy(&scene, "p", "app=b", "192.0.2.0/24", "g=1");
+    update(&scene, &policy);
+    assert_int_equal(scene_logged(&scene, "warning the policy selects no pod"), 1);
     scene_stop(&scene);
 }
 
