@@ -124,6 +124,25 @@ static __always_inline void hop_set_addresses(const struct hop *hop, __u8 *desti
 }
 
 /*
+ * Whether the kernel has to be shown that this next hop is in use. A look-up gives the link-layer
+ * address of a neighbour for as long as the kernel remembers one, and does not make it ask whether
+ * that is still right; what goes by the neighbour itself does. One packet in a tick (and processor)
+ * takes that way, so a neighbour that has moved is found again as with the kernel's own traffic.
+ * Next hops that share a place take turns.
+ */
+static __always_inline int hop_is_due(const struct hop *hop)
+{
+    __u32 last_word = hop->fib.family == AF_INET ? hop->fib.ipv4_dst : hop->fib.ipv6_dst[3];
+    __u32 index = bpf_ntohl(last_word) & (NEXT_HOPS - 1), now = clock_ticks();
+    __u32 *confirmed = bpf_map_lookup_elem(&next_hops, &index);
+
+    if (!confirmed || (__s32)(now - *confirmed) <= 0)
+        return 0;
+    *confirmed = now;
+    return 1;
+}
+
+/*
  * Sends a frame whose Ethernet addresses are already those of the hop where it is resolved. Where
  * it leaves by the interface whose egress we are at, it simply goes on: no second way through the
  * queueing discipline. Returns the verdict.
@@ -136,7 +155,7 @@ static __always_inline int hop_send(struct __sk_buff *skb, const struct packet *
     skb->mark = config.mark;
     if (hop->state == HOP_DEVICE)
         return bpf_redirect_neigh(hop->ifindex, NULL, 0, 0);
-    if (hop->state == HOP_RESOLVED) {
+    if (hop->state == HOP_RESOLVED && !hop_is_due(hop)) {
         if (packet->at_egress && hop->ifindex == skb->ifindex)
             return VERDICT_PASS;
         return bpf_redirect(hop->ifindex, 0);

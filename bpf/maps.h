@@ -87,4 +87,15 @@ struct {
     __type(value, struct counter);
 } counters SEC(".maps");
 
+/* The tick in which each next hop was last confirmed; see hop_is_due(). Not pinned: each load
+ * starts anew. */
+#define NEXT_HOPS 256 /* a power of two */
+
+struct {
+    __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+    __uint(max_entries, NEXT_HOPS);
+    __type(key, __u32);
+    __type(value, __u32);
+} next_hops SEC(".maps");
+
 #endif

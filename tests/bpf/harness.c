@@ -72,6 +72,11 @@ struct datapath_config harness_config(void)
     };
 }
 
+static void put(const struct bpf_map *map, const void *key, const void *value)
+{
+    assert_int_equal(bpf_map_update_elem(bpf_map__fd(map), key, value, BPF_ANY), 0);
+}
+
 void harness_reload(struct harness *harness, const struct datapath_config *config,
                     uint32_t mappings)
 {
@@ -87,11 +92,23 @@ void harness_reload(struct harness *harness, const struct datapath_config *confi
     assert_int_equal(egressgw_bpf__load(skeleton), 0);
     egressgw_bpf__destroy(harness->skeleton);
     harness->skeleton = skeleton;
+    put_next_hops(harness, ticks_now() + (1 << 30)); /* none is due unless a test says so */
     put_settings(harness, NODE_OWN, NODE_OWN6, 0);
     put_route(harness, PROFILE_CLUSTER, "10.0.0.0", 16, ROUTE_CLUSTER);
     put_route(harness, PROFILE_CLUSTER, "10.244.0.0", 16, ROUTE_CLUSTER);
     put_route(harness, PROFILE_CLUSTER, "fd00::", 64, ROUTE_CLUSTER);
     put_route(harness, PROFILE_CLUSTER, "fd00:10:244::", 48, ROUTE_CLUSTER);
+}
+
+void put_next_hops(struct harness *harness, uint32_t ticks)
+{
+    uint32_t values[512]; /* more processors than a machine of the tests has */
+
+    for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++)
+        values[i] = ticks;
+    for (uint32_t index = 0; index < bpf_map__max_entries(harness->skeleton->maps.next_hops);
+         index++)
+        put(harness->skeleton->maps.next_hops, &index, values);
 }
 
 int harness_setup(void **state)
@@ -154,11 +171,6 @@ struct ip_addr address_of(const char *text)
         return address;
     assert_int_equal(inet_pton(AF_INET, text, &v4_be), 1);
     return ip_addr_from_v4(v4_be);
-}
-
-static void put(const struct bpf_map *map, const void *key, const void *value)
-{
-    assert_int_equal(bpf_map_update_elem(bpf_map__fd(map), key, value, BPF_ANY), 0);
 }
 
 void put_endpoint(struct harness *harness, const char *pod, const char *node, uint32_t profile,

@@ -89,6 +89,8 @@ void put_gateway(struct harness *harness, uint32_t slot, const char *node, const
 void put_node(struct harness *harness, const char *node, uint32_t flags);
 void put_settings(struct harness *harness, const char *node_v4, const char *node_v6,
                   uint32_t flags);
+/* Sets the tick in which each next hop was confirmed, on all processors. */
+void put_next_hops(struct harness *harness, uint32_t ticks);
 
 struct nat_key flow_key(int protocol, const char *local, uint16_t local_port, const char *remote,
                         uint16_t remote_port);

@@ -143,6 +143,22 @@ static void test_neighbour_not_resolved(void **state)
     assert_tunnel(harness, TC_ACT_REDIRECT, &frame, mac_zero, mac_zero, NODE_OWN, NODE_UNSEEN);
 }
 
+/* One packet in a while goes by the neighbour itself, which makes the kernel confirm it. */
+static void test_next_hop_is_confirmed(void **state)
+{
+    struct harness *harness = *state;
+    struct frame frame;
+
+    put_worker(harness, NODE_OTHER);
+    put_next_hops(harness, ticks_now() - 1);
+    build(&frame, &udp_out);
+    harness_egress(harness, &frame);
+    assert_tunnel(harness, TC_ACT_REDIRECT, &frame, mac_gateway, mac_uplink, NODE_OWN, NODE_OTHER);
+    put_next_hops(harness, ticks_now() + 1);
+    harness_egress(harness, &frame);
+    assert_int_equal(harness->verdict, VERDICT_PASS);
+}
+
 static void test_gateway_by_another_interface(void **state)
 {
     struct harness *harness = *state;
@@ -285,21 +301,14 @@ static void test_broken_tcp_options_are_kept(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_udp_is_encapsulated),
-        TEST(test_every_protocol_is_encapsulated),
-        TEST(test_fragments_are_encapsulated),
-        TEST(test_ip_options_are_kept),
-        TEST(test_flows_have_source_ports),
-        TEST(test_neighbour_not_resolved),
-        TEST(test_gateway_by_another_interface),
-        TEST(test_no_forwarding_on_loopback),
-        TEST(test_no_route_to_the_gateway),
-        TEST(test_no_own_address_drops),
-        TEST(test_packet_that_just_fits),
-        TEST(test_packet_too_big_for_the_tunnel),
-        TEST(test_segments_too_big_for_the_tunnel),
-        TEST(test_segment_size_is_lowered),
-        TEST(test_segment_size_at_an_odd_offset),
+        TEST(test_udp_is_encapsulated),           TEST(test_every_protocol_is_encapsulated),
+        TEST(test_fragments_are_encapsulated),    TEST(test_ip_options_are_kept),
+        TEST(test_flows_have_source_ports),       TEST(test_neighbour_not_resolved),
+        TEST(test_next_hop_is_confirmed),         TEST(test_gateway_by_another_interface),
+        TEST(test_no_forwarding_on_loopback),     TEST(test_no_route_to_the_gateway),
+        TEST(test_no_own_address_drops),          TEST(test_packet_that_just_fits),
+        TEST(test_packet_too_big_for_the_tunnel), TEST(test_segments_too_big_for_the_tunnel),
+        TEST(test_segment_size_is_lowered),       TEST(test_segment_size_at_an_odd_offset),
         TEST(test_broken_tcp_options_are_kept),
     };
 
