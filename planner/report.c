@@ -211,6 +211,18 @@ static bool profile_has_conflict(const struct profile *profile,
     return false;
 }
 
+/* A pod that has the profile in this node's table. */
+static const struct plan_pod *profile_example(const struct plan *plan,
+                                              const struct profile *profile)
+{
+    const struct plan_pod *pod;
+
+    LIST_FOREACH(pod, &profile->pods, of_profile)
+    if (pod->node == plan->self || profile->gateway_here)
+        return pod;
+    return NULL;
+}
+
 static void report_say_conflict(const struct plan *plan, const struct reported_conflict *reported)
 {
     const struct membership *member;
@@ -221,7 +233,7 @@ static void report_say_conflict(const struct plan *plan, const struct reported_c
     if (profile_has_conflict(member->profile, reported)) {
         endpoints += member->profile->users;
         if (!pod)
-            pod = LIST_FIRST(&member->profile->pods);
+            pod = profile_example(plan, member->profile);
     }
     log_warning("another policy decides about a prefix for the endpoints that both select: it is "
                 "older, or as old and first by name",

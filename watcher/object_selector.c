@@ -55,6 +55,21 @@ static int selector_read_values(const struct object_reader *reader, const struct
     return 0;
 }
 
+/* Here rather than where all objects are checked, because here it is known which expression it is.
+ */
+static int selector_check_values(const struct object_reader *reader, const struct field *values,
+                                 const struct requirement *requirement)
+{
+    bool wanted = requirement->match == MATCH_IN || requirement->match == MATCH_NOT_IN;
+
+    if (wanted && requirement->value_count == 0)
+        return field_refuse(reader, values, "is empty: operators In and NotIn need a value");
+    if (!wanted && requirement->value_count != 0)
+        return field_refuse(reader, values,
+                            "is not empty: operators Exists and DoesNotExist take no values");
+    return 0;
+}
+
 static int selector_read_expression(const struct object_reader *reader, const struct field *field,
                                     struct requirement *requirement)
 {
@@ -75,6 +90,8 @@ static int selector_read_expression(const struct object_reader *reader, const st
         error = selector_read_operator(reader, &operator, & requirement->match);
     if (!error)
         error = selector_read_values(reader, &values, requirement);
+    if (!error)
+        error = selector_check_values(reader, &values, requirement);
     return error;
 }
 

@@ -90,8 +90,8 @@ static const struct check_case errors[] = {
          "p") "  selectors:\n  - podSelector:\n      matchExpressions:\n"
               "      - {key: a, operator: In, values: [b]}\n"
               "      - key: tier\n        operator: Exists\n        values: [x]\n" ANYWHERE GATEWAY,
-     "a.yaml:10: error: " P "spec.selectors[0].podSelector: has values: operators Exists and "
-     "DoesNotExist take none (value tier)\n",
+     "a.yaml:12: error: " P "spec.selectors[0].podSelector.matchExpressions[1].values: is not "
+     "empty: operators Exists and DoesNotExist take no values (value a list)\n",
      ONE_ERROR},
     {POLICY("p") "  selectors:\n  - podSelector:\n      matchExpressions:\n"
                  "      - key: tier\n        operator: Equals\n" ANYWHERE GATEWAY,
