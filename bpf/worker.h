@@ -92,16 +92,15 @@ static __always_inline int worker_send(struct __sk_buff *skb, struct packet *pac
     return tunnel_send(skb, packet, &gateway->node, COUNT_ENCAPSULATED);
 }
 
-/* An answer from the tunnel to a pod of this node; `node` sent it. Returns the verdict. */
+/* An answer from the tunnel to a pod of this node, sent by that node. Returns the verdict. */
 static __always_inline int worker_receive(struct __sk_buff *skb, struct packet *packet,
-                                          const struct ip_addr *node, __u8 outer_traffic_class)
+                                          const struct node_entry *node, __u8 outer_traffic_class)
 {
-    const struct node_entry *entry = bpf_map_lookup_elem(&nodes, node);
     struct ip_addr address;
     __be16 port_be;
     int error;
 
-    if (!entry || !(entry->flags & NODE_GATEWAY))
+    if (!(node->flags & NODE_GATEWAY))
         return verdict_drop(skb, REASON(DROP_UNKNOWN_NODE));
     error = tunnel_strip(skb, packet, outer_traffic_class);
     if (error)
