@@ -103,7 +103,8 @@ struct packet {
 
 /*
  * Bytes of the frame from offset on, made linear if they were not. Returns the data or NULL. The
- * barriers keep the compiler from deriving the pointer from the numbers, which the verifier refuses.
+ * barriers keep the compiler from deriving the pointer from the numbers, which the verifier
+ * refuses.
  */
 static __always_inline void *packet_data(struct __sk_buff *skb, __u32 offset, __u32 wanted)
 {

@@ -122,11 +122,16 @@ static __always_inline void tunnel_build_v4(const struct hop_query *query, const
     tunnel_build_tail(query, packet, &headers->tail);
 }
 
-/* The UDP checksum is left out, as RFC 6935 allows for tunnels: what is inside has its own. */
+/*
+ * The UDP checksum is left out, as RFC 6935 allows for tunnels: what is inside has its own. The
+ * flow label tells apart what the source port does.
+ */
 static __always_inline void tunnel_build_v6(const struct hop_query *query, const struct hop *hop,
-                                            const struct packet *packet, __u32 hash,
+                                            const struct packet *packet,
                                             struct tunnel_headers_v6 *headers)
 {
+    __u32 hash = bpf_ntohs(query->source_port_be) * 0x9e3779b1;
+
     __builtin_memset(headers, 0, sizeof(*headers));
     hop_set_addresses(hop, headers->outer.h_dest, headers->outer.h_source);
     headers->outer.h_proto = bpf_htons(ETH_P_IPV6);
@@ -161,7 +166,7 @@ static __always_inline long tunnel_push(struct __sk_buff *skb, const struct pack
             return error;
         return bpf_skb_store_bytes(skb, 0, &headers.v4, sizeof(headers.v4), BPF_F_RECOMPUTE_CSUM);
     }
-    tunnel_build_v6(query, hop, packet, flow_hash(packet), &headers.v6);
+    tunnel_build_v6(query, hop, packet, &headers.v6);
     error = bpf_skb_adjust_room(skb, TUNNEL_OVERHEAD_V6, BPF_ADJ_ROOM_MAC,
                                 TUNNEL_ROOM_FLAGS | BPF_F_ADJ_ROOM_ENCAP_L3_IPV6);
     if (error)
