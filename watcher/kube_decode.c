@@ -162,6 +162,18 @@ static int list_close(struct kube_list *list, char byte, kube_piece piece, void 
     return error ? error : list_keep(list, &byte, 1);
 }
 
+/* Bytes inside an element that mean nothing here: numbers, colons, words. */
+static size_t list_plain(const struct kube_list *list, const char *data, size_t length)
+{
+    size_t used = 0;
+
+    if (list->depth < 2)
+        return 0;
+    while (used < length && !is_space(data[used]) && !memchr("{}[],\"", data[used], 6))
+        used++;
+    return used;
+}
+
 /* Takes one byte outside of strings. */
 static int list_byte(struct kube_list *list, char byte, kube_piece piece, void *context)
 {
@@ -189,7 +201,7 @@ int kube_list_feed(struct kube_list *list, const char *data, size_t length, kube
                    void *context)
 {
     while (length) {
-        size_t used = 1;
+        size_t used = 1, plain;
         int error;
 
         if (list->whole) {
@@ -199,6 +211,9 @@ int kube_list_feed(struct kube_list *list, const char *data, size_t length, kube
             error = list_keep(list, data, used);
             if (!error && list->depth == 1)
                 error = list_note_key(list, data, used);
+        } else if ((plain = list_plain(list, data, length)) > 0) {
+            used = plain;
+            error = list_keep(list, data, used);
         } else {
             error = list_byte(list, *data, piece, context);
         }

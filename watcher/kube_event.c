@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "common/log.h"
+#include "watcher/kube_prune.h"
 #include "watcher/object_parse.h"
 
 static void json_release(json_t **value)
@@ -23,6 +24,20 @@ static json_t *json_read(const char *data, size_t length, char reason[KUBE_TEXT_
     if (!value)
         snprintf(reason, KUBE_TEXT_SIZE, "invalid JSON: %.160s", error.text);
     return value;
+}
+
+/* The same without what nobody reads. Text that cannot be taken apart is read as a whole, so that
+ * the parser says what is wrong with it. */
+static json_t *json_read_pruned(int (*prune)(enum object_kind kind, const char *data, size_t length,
+                                             struct kube_buffer *out),
+                                enum object_kind kind, const char *data, size_t length,
+                                char reason[KUBE_TEXT_SIZE])
+{
+    _cleanup_(kube_buffer_clear) struct kube_buffer pruned = {0};
+
+    if (prune(kind, data, length, &pruned))
+        return json_read(data, length, reason);
+    return json_read(pruned.data, pruned.length, reason);
 }
 
 static const char *member_text(const json_t *value, const char *name)
@@ -102,7 +117,7 @@ static int object_remove(enum object_kind kind, const json_t *value, const struc
 int kube_item_read(enum object_kind kind, const char *data, size_t length,
                    const struct source_sink *sink, char reason[KUBE_TEXT_SIZE])
 {
-    _cleanup_json_ json_t *value = json_read(data, length, reason);
+    _cleanup_json_ json_t *value = json_read_pruned(kube_prune_object, kind, data, length, reason);
 
     return value ? object_apply(kind, value, sink, reason) : -EBADMSG;
 }
@@ -154,7 +169,7 @@ int kube_event_read(enum object_kind kind, const char *data, size_t length,
                     const struct source_sink *sink, struct kube_event *event,
                     char reason[KUBE_TEXT_SIZE])
 {
-    _cleanup_json_ json_t *root = json_read(data, length, reason);
+    _cleanup_json_ json_t *root = json_read_pruned(kube_prune_event, kind, data, length, reason);
     const json_t *object = json_object_get(root, "object");
     struct kube_event read = {0};
     int error = root ? event_type_read(root, &read.type, reason) : -EBADMSG;
