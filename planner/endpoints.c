@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "planner/endpoints.h"
 
+#include "planner/policies.h"
 #include "planner/profiles.h"
 #include "planner/stable_hash.h"
 
@@ -32,11 +33,23 @@ static bool pod_is_newer(const struct plan_pod *a, const struct plan_pod *b)
     return text_compare(a->uid, b->uid) > 0;
 }
 
+/* One address more (1) or less (-1). Whether any pod has IPv6, or IPv4, decides whether a gateway
+ * without an egress IP of that family is worth a word. */
+static void pod_address_count(struct plan *plan, const struct ip_addr *address, int change)
+{
+    size_t *count = &plan->pod_addresses[address_family(address)], before = *count;
+
+    *count += change;
+    if ((before == 0) != (*count == 0))
+        policies_mark_local(plan);
+}
+
 void endpoint_claim(struct plan *plan, struct pod_address *claim)
 {
     uint64_t hash = address_hash(&claim->address);
     struct pod_address *other = hash_find(&plan->endpoints, hash, &claim->address);
 
+    pod_address_count(plan, &claim->address, 1);
     if (!other || pod_is_newer(claim->pod, other->pod)) {
         hash_remove(&plan->endpoints, hash, &claim->address);
         claim->next = other;
@@ -72,6 +85,7 @@ void endpoint_yield(struct plan *plan, struct pod_address *claim)
             other = other->next;
         other->next = claim->next;
     }
+    pod_address_count(plan, &claim->address, -1);
     endpoint_note_stale(plan, &claim->address);
 }
 

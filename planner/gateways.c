@@ -32,14 +32,15 @@ static bool body_has_ready(const struct policy_body *body)
 }
 
 static struct gateway gateway_make(const struct plan *plan, const struct gateway_choice *choice,
-                                   enum family family, bool *egress_missing)
+                                   enum family family, enum egress_state *egress)
 {
     const struct plan_node *node = choice->pool->chosen;
     struct gateway gateway = {.node = node->tunnel};
 
     if (node->self) {
         gateway.flags = GATEWAY_LOCAL;
-        *egress_missing = !links_resolve(plan, choice, family, &gateway);
+        if (!links_resolve(plan, choice, family, &gateway))
+            *egress = plan->pod_addresses[family] ? EGRESS_MISSING : EGRESS_UNWANTED;
     }
     return gateway;
 }
@@ -59,7 +60,8 @@ void gateways_resolve(struct plan *plan, struct plan_policy *policy, struct gate
         for (int family = 0; in_use && family < FAMILIES; family++)
             if (body->families[family])
                 gateways->entries[family][i] =
-                    gateway_make(plan, choice, family, &report.egress_missing[family]);
+                    gateway_make(plan, choice, family, &report.egress[family]);
+        gateways->identities[i] = choice->identity;
         gateways->local |= in_use && node->self;
         gateways->count++;
         report_gateway(plan, policy, i, &report);

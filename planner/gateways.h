@@ -9,6 +9,7 @@ struct gateways {
     uint32_t count;
     bool local;                                       /* this node is one of them */
     struct gateway entries[FAMILIES][LIMIT_GATEWAYS]; /* in the order of the list; see groups.h */
+    uint64_t identities[LIMIT_GATEWAYS];
 };
 
 /* Chooses the node of each entry and finds the egress IPs of those that are this node; reports what

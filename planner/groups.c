@@ -9,6 +9,7 @@ enum { GROUP_FIRST = 1, GROUP_LIMIT = 1 << 30 };
 
 struct group_key {
     const struct gateway *entries;
+    const uint64_t *identities;
     uint32_t count;
 };
 
@@ -18,7 +19,8 @@ static bool group_equal(const void *item, const void *key)
     const struct group_key *wanted = key;
 
     return group->entry_count == wanted->count &&
-           memcmp(group->entries, wanted->entries, wanted->count * sizeof(struct gateway)) == 0;
+           memcmp(group->entries, wanted->entries, wanted->count * sizeof(struct gateway)) == 0 &&
+           memcmp(group->identities, wanted->identities, wanted->count * sizeof(uint64_t)) == 0;
 }
 
 static bool group_number_equal(const void *item, const void *key)
@@ -46,12 +48,16 @@ static bool gateway_in_use(const struct gateway *gateway)
 
 static struct group *group_new(struct plan *plan, const struct group_key *key, uint64_t hash)
 {
-    struct group *group = memory_new(1, sizeof(*group) + key->count * sizeof(group->entries[0]));
+    struct group *group =
+        memory_new(1, sizeof(*group) +
+                          key->count * (sizeof(group->entries[0]) + sizeof(group->identities[0])));
 
     group->hash = hash;
     group->entry_count = key->count;
     group->slots = key->count == 1 ? 1 : GATEWAY_SLOTS;
     memcpy(group->entries, key->entries, key->count * sizeof(group->entries[0]));
+    group->identities = (uint64_t *)(group->entries + key->count);
+    memcpy(group->identities, key->identities, key->count * sizeof(group->identities[0]));
     group->number = number_choose(&plan->group_numbers, hash, GROUP_FIRST, GROUP_LIMIT);
     memory_hash_add(&plan->groups, hash, group);
     memory_hash_add(&plan->group_numbers, stable_hash_mix(group->number), group);
@@ -60,7 +66,7 @@ static struct group *group_new(struct plan *plan, const struct group_key *key, u
 
 static void group_free(struct plan *plan, struct group *group)
 {
-    struct group_key key = {group->entries, group->entry_count};
+    struct group_key key = {group->entries, group->identities, group->entry_count};
 
     hash_remove(&plan->groups, group->hash, &key);
     hash_remove(&plan->group_numbers, stable_hash_mix(group->number), &group->number);
@@ -83,7 +89,7 @@ static void group_install(struct plan *plan, const struct group *group)
     for (uint32_t i = 0; i < group->entry_count; i++)
         in_use[i] = gateway_in_use(&group->entries[i]);
     if (group->slots > 1)
-        slots_fill(group->entry_count, in_use, owners);
+        slots_fill(group->entry_count, group->identities, in_use, owners);
     for (uint32_t slot = 0; slot < group->slots; slot++) {
         union table_key key = {.gateway = {group->number, slot}};
         union table_value value = {.gateway = group->entries[owners[slot]]};
@@ -103,9 +109,19 @@ static void group_uninstall(struct plan *plan, const struct group *group)
     group_count_nodes(plan, group, -1);
 }
 
-struct group *group_acquire(struct plan *plan, const struct gateway *entries, uint32_t count)
+static uint64_t group_key_hash(const struct group_key *key)
 {
-    struct group_key key = {entries, count};
+    uint64_t hash =
+        stable_hash_bytes(STABLE_HASH_START, key->entries, key->count * sizeof(struct gateway));
+
+    return stable_hash_mix(stable_hash_bytes(hash, key->identities, key->count * sizeof(uint64_t)));
+}
+
+struct group *group_acquire(struct plan *plan, const struct gateway *entries,
+                            const uint64_t *identities, uint32_t count)
+{
+    static const uint64_t alone = 0; /* who has all slots needs no identity */
+    struct group_key key = {entries, identities, count};
     uint32_t used = 0, last_used = 0;
     struct group *group;
     uint64_t hash;
@@ -118,9 +134,8 @@ struct group *group_acquire(struct plan *plan, const struct gateway *entries, ui
     if (used == 0)
         return NULL;
     if (used == 1)
-        key = (struct group_key){&entries[last_used], 1};
-    hash = stable_hash_mix(
-        stable_hash_bytes(STABLE_HASH_START, key.entries, key.count * sizeof(struct gateway)));
+        key = (struct group_key){&entries[last_used], &alone, 1};
+    hash = group_key_hash(&key);
     group = hash_find(&plan->groups, hash, &key);
     if (!group)
         group = group_new(plan, &key, hash);

@@ -10,7 +10,8 @@ void groups_clear(struct plan *plan);
 
 /* The group of a policy's entries for one family, in the order of its list; an entry that is left
  * out has no `node`. NULL: all are left out. */
-struct group *group_acquire(struct plan *plan, const struct gateway *entries, uint32_t count);
+struct group *group_acquire(struct plan *plan, const struct gateway *entries,
+                            const uint64_t *identities, uint32_t count);
 /* NULL is ignored. */
 void group_release(struct plan *plan, struct group *group);
 

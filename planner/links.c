@@ -14,17 +14,6 @@ void links_init(struct plan *plan)
     plan->links = HASH_TABLE(plan_link_equal);
 }
 
-/* Every policy that this node is a gateway of may have another egress IP now. */
-static void links_changed(struct plan *plan)
-{
-    struct plan_policy *policy;
-    size_t cursor = 0;
-
-    while ((policy = hash_next(&plan->policies, &cursor)))
-        if (policy->local_gateway)
-            policy_mark(plan, policy);
-}
-
 static struct plan_link *link_new(struct plan *plan, const struct link *object)
 {
     struct plan_link *link =
@@ -67,7 +56,7 @@ static void link_drop(struct plan *plan, struct plan_link *link)
 {
     hash_remove(&plan->links, stable_hash_mix(link->ifindex), &link->ifindex);
     link_free(plan, link);
-    links_changed(plan);
+    policies_mark_local(plan);
 }
 
 static struct plan_link *link_find(const struct plan *plan, uint32_t ifindex)
@@ -88,7 +77,7 @@ void link_apply(struct plan *plan, const struct link *object)
     if (old)
         link_drop(plan, old);
     memory_hash_add(&plan->links, stable_hash_mix(link->ifindex), link);
-    links_changed(plan);
+    policies_mark_local(plan);
 }
 
 void link_remove(struct plan *plan, uint32_t ifindex)

@@ -76,6 +76,16 @@ void policy_mark(struct plan *plan, struct plan_policy *policy)
     policy->marked = true;
 }
 
+void policies_mark_local(struct plan *plan)
+{
+    struct plan_policy *policy;
+    size_t cursor = 0;
+
+    while ((policy = hash_next(&plan->policies, &cursor)))
+        if (policy->local_gateway)
+            policy_mark(plan, policy);
+}
+
 static void policy_note_selection(struct plan *plan, struct plan_policy *policy)
 {
     if (!policy->selection_changed)
@@ -252,7 +262,8 @@ static void policy_set_groups(struct plan *plan, struct plan_policy *policy,
         struct group *old = policy->groups[family], *group = NULL;
 
         if (policy->users && policy->body && policy->body->families[family])
-            group = group_acquire(plan, gateways->entries[family], gateways->count);
+            group = group_acquire(plan, gateways->entries[family], gateways->identities,
+                                  gateways->count);
         group_release(plan, old);
         policy->groups[family] = group;
         changed |= group != old;

@@ -12,6 +12,8 @@ void policies_sweep(struct plan *plan);
 
 /* Something that the policy's gateways depend on changed. */
 void policy_mark(struct plan *plan, struct plan_policy *policy);
+/* The same for every policy that this node is a gateway of. */
+void policies_mark_local(struct plan *plan);
 /* Works the marks off: covered destinations, gateways, groups. */
 void policies_update(struct plan *plan);
 

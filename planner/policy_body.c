@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "planner/policy_body.h"
 
+#include "planner/gateway_identity.h"
 #include "planner/pools.h"
 
 struct rule *rules_new(struct plan *plan, struct plan_policy *policy, const struct policy *object)
@@ -40,7 +41,9 @@ bool rules_equal(const struct rule *a, uint32_t a_count, const struct rule *b, u
 struct policy_body *policy_body_new(struct plan *plan, const struct policy *object)
 {
     struct policy_body *body = memory_new(1, sizeof(*body));
+    uint64_t identities[LIMIT_GATEWAYS];
 
+    gateway_identities(object->gateways, object->gateway_count, identities);
     body->created = object->created;
     body->destinations =
         memory_copy(object->destinations, object->destination_count, sizeof(struct ip_prefix));
@@ -56,6 +59,7 @@ struct policy_body *policy_body_new(struct plan *plan, const struct policy *obje
 
         body->gateways[i].pool = pool_acquire(plan, &gateway->nodes);
         body->gateways[i].egress_ip = gateway->egress_ip;
+        body->gateways[i].identity = identities[i];
         if (gateway->interface.length)
             body->gateways[i].interface = strings_acquire(&plan->strings, gateway->interface);
     }

@@ -123,8 +123,9 @@ void report_gateway(struct plan *plan, struct plan_policy *policy, uint32_t entr
         (now->state != GATEWAY_FINE && before.node && now->node != before.node))
         report_gateway_state(plan, policy, entry, now);
     for (int family = 0; family < FAMILIES; family++)
-        if (now->egress_missing[family] != before.egress_missing[family])
-            report_egress(plan, policy, entry, family, now->egress_missing[family]);
+        if ((now->egress[family] == EGRESS_MISSING) != (before.egress[family] == EGRESS_MISSING) &&
+            now->egress[family] != EGRESS_UNWANTED)
+            report_egress(plan, policy, entry, family, now->egress[family] == EGRESS_MISSING);
     strings_release(&plan->strings, before.node);
 }
 

@@ -11,9 +11,9 @@ struct slot_walk {
     uint32_t step; /* odd, so that every slot is met once */
 };
 
-static struct slot_walk slot_walk_start(size_t entry)
+static struct slot_walk slot_walk_start(uint64_t identity)
 {
-    uint64_t hash = stable_hash_mix(entry + 1);
+    uint64_t hash = stable_hash_mix(identity);
 
     return (struct slot_walk){(uint32_t)(hash % GATEWAY_SLOTS),
                               (uint32_t)(hash >> 32 | 1) % GATEWAY_SLOTS};
@@ -41,10 +41,10 @@ static void slots_plan_take(const uint16_t *shares, size_t count, unsigned wante
     }
 }
 
-static void slots_add_entry(uint8_t *slots, uint16_t *shares, size_t entry)
+static void slots_add_entry(uint8_t *slots, uint16_t *shares, size_t entry, uint64_t identity)
 {
     unsigned wanted = GATEWAY_SLOTS / (unsigned)(entry + 1);
-    struct slot_walk walk = slot_walk_start(entry);
+    struct slot_walk walk = slot_walk_start(identity);
     uint16_t give[ENTRIES_LIMIT];
 
     slots_plan_take(shares, entry, wanted, give);
@@ -63,14 +63,14 @@ static void slots_add_entry(uint8_t *slots, uint16_t *shares, size_t entry)
 
 /* The entry in use that ranks highest for a slot among those with fewer than `limit` slots, or
  * ENTRY_UNUSED. */
-static uint8_t slots_rank(uint32_t slot, size_t count, const bool *in_use, const uint16_t *shares,
-                          unsigned limit)
+static uint8_t slots_rank(uint32_t slot, size_t count, const uint64_t *identities,
+                          const bool *in_use, const uint16_t *shares, unsigned limit)
 {
     uint8_t best = ENTRY_UNUSED;
     uint64_t best_rank = 0;
 
     for (size_t i = 0; i < count; i++) {
-        uint64_t rank = stable_hash_mix((uint64_t)slot << 32 | (i + 1));
+        uint64_t rank = stable_hash_mix(identities[i] ^ slot);
 
         if (in_use[i] && shares[i] < limit && (best == ENTRY_UNUSED || rank > best_rank)) {
             best = (uint8_t)i;
@@ -82,7 +82,8 @@ static uint8_t slots_rank(uint32_t slot, size_t count, const bool *in_use, const
 
 /* Gives slots whose entry is not in use to the others: first up to the share that all of them
  * have, then what is left. */
-static void slots_hand_over(uint8_t *slots, uint16_t *shares, size_t count, const bool *in_use)
+static void slots_hand_over(uint8_t *slots, uint16_t *shares, size_t count,
+                            const uint64_t *identities, const bool *in_use)
 {
     unsigned used = 0, share;
 
@@ -94,21 +95,22 @@ static void slots_hand_over(uint8_t *slots, uint16_t *shares, size_t count, cons
 
         if (in_use[owner])
             continue;
-        owner = slots_rank(slot, count, in_use, shares, share);
+        owner = slots_rank(slot, count, identities, in_use, shares, share);
         if (owner == ENTRY_UNUSED)
-            owner = slots_rank(slot, count, in_use, shares, share + 1);
+            owner = slots_rank(slot, count, identities, in_use, shares, share + 1);
         shares[owner]++;
         slots[slot] = owner;
     }
 }
 
-void slots_fill(size_t count, const bool *in_use, uint8_t slots[GATEWAY_SLOTS])
+void slots_fill(size_t count, const uint64_t *identities, const bool *in_use,
+                uint8_t slots[GATEWAY_SLOTS])
 {
     uint16_t shares[ENTRIES_LIMIT] = {[0] = GATEWAY_SLOTS};
 
     for (int i = 0; i < GATEWAY_SLOTS; i++)
         slots[i] = 0;
     for (size_t entry = 1; entry < count; entry++)
-        slots_add_entry(slots, shares, entry);
-    slots_hand_over(slots, shares, count, in_use);
+        slots_add_entry(slots, shares, entry, identities[entry]);
+    slots_hand_over(slots, shares, count, identities, in_use);
 }

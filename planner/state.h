@@ -97,6 +97,7 @@ struct gateway_choice {
     struct pool *pool;
     string_id interface;
     struct ip_addr egress_ip;
+    uint64_t identity; /* see gateway_identity.h */
 };
 
 enum gateway_state {
@@ -108,11 +109,18 @@ enum gateway_state {
     GATEWAY_NOT_READY,
 };
 
+/* Of one family, on the gateway itself. */
+enum egress_state {
+    EGRESS_FINE,
+    EGRESS_MISSING,
+    EGRESS_UNWANTED, /* it is missing, and no pod has an address of the family */
+};
+
 /* What was last said about a gateway entry. */
 struct gateway_report {
     enum gateway_state state;
     string_id node; /* the chosen one; a reference */
-    bool egress_missing[FAMILIES];
+    enum egress_state egress[FAMILIES];
 };
 
 /* A policy's spec without its selectors. Never changed: another version is another body. */
@@ -200,6 +208,7 @@ struct group {
     uint32_t slots;
     uint64_t hash;
     uint64_t retired;
+    uint64_t *identities; /* behind the entries */
     TAILQ_ENTRY(group) idle;
     struct gateway entries[]; /* `node` none: left out */
 };
@@ -286,6 +295,7 @@ struct plan {
     struct hash_table pods;
     struct hash_table links;     /* by ifindex */
     struct hash_table endpoints; /* struct pod_address by address: the newest pod's */
+    size_t pod_addresses[FAMILIES];
     struct hash_table profiles;
     struct hash_table profile_numbers;
     struct hash_table groups;

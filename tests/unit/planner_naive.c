@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 
+#include "planner/gateway_identity.h"
 #include "planner/memory.h"
 #include "planner/selector.h"
 #include "planner/slots.h"
@@ -268,12 +269,14 @@ static size_t naive_slots(const struct naive *naive, const struct policy *policy
 {
     struct gateway entries[LIMIT_GATEWAYS];
     bool in_use[LIMIT_GATEWAYS];
+    uint64_t identities[LIMIT_GATEWAYS];
     uint8_t owners[GATEWAY_SLOTS];
     size_t used = naive_entries(naive, policy, v4, entries, in_use);
 
     if (used == 0)
         return 0;
-    slots_fill(policy->gateway_count, in_use, owners);
+    gateway_identities(policy->gateways, policy->gateway_count, identities);
+    slots_fill(policy->gateway_count, identities, in_use, owners);
     for (size_t i = 0; i < GATEWAY_SLOTS; i++)
         slots[i] = entries[owners[i]];
     return used == 1 ? 1 : GATEWAY_SLOTS;

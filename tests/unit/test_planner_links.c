@@ -145,6 +145,9 @@ static void test_address_goes(void **state _unused_)
     struct object whole =
         scene_link(&scene, 3, "eth1", "192.0.2.31 192.0.2.32 2001:db8:1::1 2001:db8:1::2");
 
+    struct object six = scene_pod(&scene, "six", "2001:db8:9::1", "");
+
+    scene_apply(&scene, &six);
     expect_egress(&scene, "0.0.0.0/0", "192.0.2.32", 3);
     scene_forget_log(&scene);
     scene_apply(&scene, &link);

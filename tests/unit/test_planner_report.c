@@ -60,8 +60,10 @@ static void test_list_names_the_entry(void **state _unused_)
 
     scene_start(&scene, "10.0.0.0/8");
     struct object self = scene_node(&scene, "self", "172.16.0.9", "g=1");
+    struct object pod = scene_pod(&scene, "uid", "10.0.0.1", "");
     struct object policy = scene_policy(&scene, "p", "", "192.0.2.0/24", "g=9 g=1/eth7 g=1");
 
+    update(&scene, &pod);
     update(&scene, &self);
     update(&scene, &policy);
     assert_int_equal(scene_logged(&scene, "field=spec.egressGateways[0].nodeSelector"), 1);
