@@ -46,6 +46,8 @@ struct semantics_file {
 
 /* Aborts where the file cannot be read. */
 struct semantics_file *semantics_file_read(const char *path);
+/* The same from a text; `name` is for messages. */
+struct semantics_file *semantics_file_of(const char *name, char *text);
 void semantics_file_free(struct semantics_file *file);
 
 /* Runs a case; fails the cmocka test that it is called in. */

@@ -23,10 +23,9 @@ static void file_add_case(struct semantics_file *file, const char *title)
     *added = (struct semantics_case){.title = strdup(title), .first = file->line_count};
 }
 
-struct semantics_file *semantics_file_read(const char *path)
+static struct semantics_file *file_read(const char *path, FILE *in)
 {
     struct semantics_file *file = memory_new(1, sizeof(*file));
-    FILE *in = fopen(path, "re");
     char *line = NULL;
     size_t size = 0;
     ssize_t length;
@@ -51,6 +50,16 @@ struct semantics_file *semantics_file_read(const char *path)
             i + 1 < file->case_count ? file->cases[i + 1].first : file->line_count;
     }
     return file;
+}
+
+struct semantics_file *semantics_file_read(const char *path)
+{
+    return file_read(path, fopen(path, "re"));
+}
+
+struct semantics_file *semantics_file_of(const char *name, char *text)
+{
+    return file_read(name, fmemopen(text, strlen(text), "r"));
 }
 
 void semantics_file_free(struct semantics_file *file)
