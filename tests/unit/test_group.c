@@ -140,7 +140,7 @@ static void test_never_changes(void **state _unused_)
         uint64_t sum;
     } cases[] = {
         {1, -1, 0x51d88627df287325}, {2, -1, 0xbea2846c54be9e19},  {3, -1, 0x14eafafd10aa934c},
-        {3, 1, 0xf464d1da865488d},  {64, -1, 0xdfe20e6426da6165}, {64, 17, 0x5907d49950d79b6f},
+        {3, 1, 0xf464d1da865488d},   {64, -1, 0xdfe20e6426da6165}, {64, 17, 0x5907d49950d79b6f},
     };
 
     for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
