@@ -161,7 +161,7 @@ static void test_source_routes_are_not_translated(void **state)
 static void test_fragments(void **state)
 {
     static const uint8_t first[] = {IPPROTO_UDP, 0, 0, 1, 0, 0, 0, 1};
-    static const uint8_t later[] = {IPPROTO_UDP, 0, 0, 0x40, 0, 0, 0, 1};
+    static const uint8_t later[] = {IPPROTO_UDP, 0, 0, 8, 0, 0, 0, 1};
     struct packet_spec spec = udp_out;
     struct harness *harness = *state;
     uint32_t labels[2];
