@@ -1,213 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What the planner needs to compute the tables from nothing, and for single events, on a node that
- * is the gateway of every policy, so that it has an entry for each pod.
+ * is the gateway of every policy, so that it has an entry for each pod; and beside it a peer that
+ * computes every (pod, CIDR) anew. Times are of the CPU.
  *
- *   bench_planner [PODS [POLICIES [CIDRS]]]
+ *   bench_planner [PODS [POLICIES [CIDRS [SELECTED]]]]     SELECTED: policies that select a pod
  */
-#include <endian.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <time.h>
-
 #include "common/log.h"
 #include "planner/desired.h"
-#include "planner/plan.h"
+#include "tests/bench/planner_peer.h"
 
 enum {
-    PODS_PER_NODE = 100,
-    NAMESPACES = 50,
-    TEAMS = 10,
-    GATEWAYS = 3,
     EVENTS = 1001,
     HEAVY_EVENTS = 101,
     EVENTS_LIMIT = EVENTS,
-    CHUNK = 1000, /* objects that are made before the clock starts */
 };
-
-struct bench {
-    struct plan *plan;
-    struct arena arena; /* of the objects that are made at the moment */
-    unsigned pods, policies, cidrs, nodes;
-    double applied; /* seconds in plan_apply() */
-};
-
-static double now_seconds(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
-}
-
-static _Noreturn void die(const char *why)
-{
-    fprintf(stderr, "bench_planner: %s\n", why);
-    exit(EXIT_FAILURE);
-}
-
-static void *make(struct bench *bench, size_t count, size_t size)
-{
-    void *memory = arena_allocate(&bench->arena, count, size);
-
-    if (!memory)
-        die("no memory");
-    return memory;
-}
-
-static struct text _format_(2, 3) name(struct bench *bench, const char *format, ...)
-{
-    char buffer[128];
-    va_list arguments;
-    struct text text = {buffer, 0};
-
-    va_start(arguments, format);
-    text.length = (size_t)vsnprintf(buffer, sizeof(buffer), format, arguments);
-    va_end(arguments);
-    text = arena_text(&bench->arena, text);
-    if (!text.data)
-        die("no memory");
-    return text;
-}
-
-static struct ip_addr address(unsigned first, unsigned number)
-{
-    return ip_addr_from_v4(htobe32(first << 24 | number));
-}
-
-/* ---- Objects ---- */
-
-static struct object make_node(struct bench *bench, unsigned number, bool ready)
-{
-    struct object object = {.kind = KIND_NODE};
-    struct node *node = &object.node;
-
-    node->name = node->uid = name(bench, "node-%u", number);
-    node->labels.items = make(bench, 1, sizeof(struct label));
-    if (number < GATEWAYS)
-        node->labels.items[node->labels.count++] = (struct label){TEXT("egress"), TEXT("true")};
-    node->internal = make(bench, 1, sizeof(struct ip_addr));
-    node->internal[node->internal_count++] = address(172, number + 1);
-    node->pod_cidrs = make(bench, 1, sizeof(struct ip_prefix));
-    node->pod_cidrs[node->pod_cidr_count++] = (struct ip_prefix){address(10, number << 8), 24};
-    node->ready = ready;
-    return object;
-}
-
-static struct object make_namespace(struct bench *bench, unsigned number, unsigned team)
-{
-    struct object object = {.kind = KIND_NAMESPACE};
-    struct namespace *namespace = &object.namespace;
-
-    namespace->name = namespace->uid = name(bench, "namespace-%u", number);
-    namespace->labels.items = make(bench, 2, sizeof(struct label));
-    namespace->labels.items[namespace->labels.count++] =
-        (struct label){TEXT("kubernetes.io/metadata.name"), namespace->name};
-    namespace->labels.items[namespace->labels.count++] =
-        (struct label){TEXT("team"), name(bench, "team-%u", team)};
-    return object;
-}
-
-/* Pods of an application share their labels, as those of a deployment do; one in ten has a label
- * of its own, as those of a StatefulSet have. */
-static struct object make_pod(struct bench *bench, unsigned number, unsigned app)
-{
-    struct object object = {.kind = KIND_POD};
-    struct pod *pod = &object.pod;
-    struct labels *labels = &pod->labels;
-
-    pod->namespace = name(bench, "namespace-%u", number % NAMESPACES);
-    pod->name = name(bench, "app-%u-%u", app, number);
-    pod->uid = name(bench, "%08x-89ab-4cde-8f01-23456789abcd", number);
-    pod->node = name(bench, "node-%u", number / PODS_PER_NODE);
-    pod->service_account = TEXT("default");
-    pod->created = 1700000000 + number;
-    labels->items = make(bench, 5, sizeof(struct label));
-    labels->items[labels->count++] = (struct label){TEXT("app"), name(bench, "app-%u", app)};
-    labels->items[labels->count++] =
-        (struct label){TEXT("pod-template-hash"), name(bench, "%08x", app * 2654435761U)};
-    if (number % 10 == 0)
-        labels->items[labels->count++] =
-            (struct label){TEXT("statefulset.kubernetes.io/pod-name"), pod->name};
-    labels->items[labels->count++] = (struct label){TEXT("tier"), TEXT("backend")};
-    labels->items[labels->count++] =
-        (struct label){TEXT("track"), app % 2 ? TEXT("stable") : TEXT("canary")};
-    pod->addresses = make(bench, 1, sizeof(struct ip_addr));
-    pod->addresses[pod->address_count++] =
-        address(10, (number / PODS_PER_NODE) << 8 | (number % PODS_PER_NODE + 1));
-    return object;
-}
-
-static struct selector make_selector(struct bench *bench, struct text key, struct text value)
-{
-    struct selector selector = {true, make(bench, 1, sizeof(struct requirement)), 1};
-    struct requirement *requirement = selector.requirements;
-
-    requirement->key = key;
-    requirement->match = MATCH_IN;
-    requirement->values = make(bench, 1, sizeof(struct text));
-    requirement->values[requirement->value_count++] = value;
-    return selector;
-}
-
-/* Every tenth policy is for the namespaces of a team, the others are for one application. `shift`
- * moves its destinations. */
-static struct object make_policy(struct bench *bench, unsigned number, unsigned app, unsigned shift)
-{
-    struct object object = {.kind = KIND_POLICY};
-    struct policy *policy = &object.policy;
-
-    policy->name = policy->uid = name(bench, "policy-%u", number);
-    policy->created = 1600000000 + number;
-    policy->rules = make(bench, 1, sizeof(struct policy_rule));
-    policy->rule_count = 1;
-    if (number % 10 == 9)
-        policy->rules[0].namespaces =
-            make_selector(bench, TEXT("team"), name(bench, "team-%u", number / 10 % TEAMS));
-    else
-        policy->rules[0].pods = make_selector(bench, TEXT("app"), name(bench, "app-%u", app));
-    policy->destinations = make(bench, bench->cidrs, sizeof(struct ip_prefix));
-    for (unsigned i = 0; i < bench->cidrs; i++)
-        policy->destinations[policy->destination_count++] =
-            (struct ip_prefix){address(100 + shift, (number * bench->cidrs + i) << 8), 24};
-    policy->gateways = make(bench, 1, sizeof(struct policy_gateway));
-    policy->gateways[policy->gateway_count++].nodes =
-        make_selector(bench, TEXT("egress"), TEXT("true"));
-    return object;
-}
-
-static struct object make_link(struct bench *bench)
-{
-    struct object object = {.kind = KIND_LINK};
-    struct link *link = &object.link;
-
-    link->ifindex = 2;
-    link->name = TEXT("eth0");
-    link->up = link->default_route_v4 = true;
-    link->addresses = make(bench, 1, sizeof(struct link_address));
-    link->addresses[link->address_count++] = (struct link_address){address(198, 1), true};
-    return object;
-}
 
 /* ---- From nothing ---- */
-
-static struct object make_object(struct bench *bench, enum object_kind kind, unsigned number)
-{
-    switch (kind) {
-    case KIND_POLICY:
-        return make_policy(bench, number, number, 0);
-    case KIND_POD:
-        return make_pod(bench, number, number % bench->policies);
-    case KIND_NAMESPACE:
-        return make_namespace(bench, number, number % TEAMS);
-    case KIND_NODE:
-        return make_node(bench, number, true);
-    default:
-        return make_link(bench);
-    }
-}
 
 static void feed(struct bench *bench, enum object_kind kind, unsigned count)
 {
@@ -267,7 +76,7 @@ static void run_from_nothing(struct bench *bench)
 
     feed(bench, KIND_POLICY, bench->policies);
     feed(bench, KIND_POD, bench->pods);
-    feed(bench, KIND_NAMESPACE, NAMESPACES);
+    feed(bench, KIND_NAMESPACE, bench->policies);
     feed(bench, KIND_NODE, bench->nodes);
     feed(bench, KIND_LINK, 1);
     plan_set_pods_complete(bench->plan, true);
@@ -371,13 +180,17 @@ static struct object event_policy_selector(struct bench *bench, unsigned event)
 {
     unsigned number = event % bench->policies;
 
-    number -= number % 10 == 9; /* a policy for applications */
+    number -= policy_is_for_namespaces(number);
     return make_policy(bench, number, (number + event / bench->policies + 1) % bench->policies, 0);
 }
 
+/* A namespace that is selected by its label is so by another policy then. */
 static struct object event_namespace(struct bench *bench, unsigned event)
 {
-    return make_namespace(bench, event % NAMESPACES, (event + event / NAMESPACES + 1) % TEAMS);
+    unsigned groups = bench->policies / 10;
+
+    return make_namespace(bench, event % groups * 10 + 9,
+                          (event + event / groups + 1) % groups * 10 + 9);
 }
 
 static struct object event_node_unchanged(struct bench *bench, unsigned event)
@@ -420,7 +233,7 @@ static unsigned argument(int argc, char **argv, int position, unsigned standard,
     if (position < argc)
         value = strtoul(argv[position], &end, 10);
     if (*end || value == 0 || value > limit)
-        die("usage: bench_planner [PODS [POLICIES [CIDRS]]]");
+        die("usage: bench_planner [PODS [POLICIES [CIDRS [SELECTED]]]]");
     return (unsigned)value;
 }
 
@@ -435,16 +248,18 @@ int main(int argc, char **argv)
         .pods = argument(argc, argv, 1, 10000, 1000000),
         .policies = argument(argc, argv, 2, 100, 60000),
         .cidrs = argument(argc, argv, 3, 10, 100),
+        .selected = argument(argc, argv, 4, 1, 100),
     };
     struct plan_config config = {.node = TEXT("node-0"), .cluster = TEXT("default")};
 
     log_set_sink(ignore_log, NULL);
     bench.nodes = bench.pods / PODS_PER_NODE + GATEWAYS + 1;
     bench.plan = plan_new(&config);
-    printf("%u pods, %u policies of %u CIDRs, %u nodes, %d namespaces\n", bench.pods,
-           bench.policies, bench.cidrs, bench.nodes, NAMESPACES);
+    printf("%u pods, %u policies of %u CIDRs, each pod selected by %u, %u nodes, %u namespaces\n",
+           bench.pods, bench.policies, bench.cidrs, bench.selected, bench.nodes, bench.policies);
     run_from_nothing(&bench);
     run_all_events(&bench);
     plan_free(bench.plan);
+    peer_run(&bench);
     return EXIT_SUCCESS;
 }
