@@ -2,6 +2,7 @@
 #include "planner/index.h"
 
 #include "planner/pods.h"
+#include "planner/profiles.h"
 
 static bool condition_requires_pair(const struct condition *condition)
 {
@@ -133,6 +134,16 @@ static void index_select_by_labels(struct plan *plan, enum label_scope scope,
     rule_try(plan, registration->rule, subject, policies);
 }
 
+bool index_rules_match(const struct rule *rules, uint32_t count, const struct plan_pod *pod)
+{
+    struct subject subject = pod_subject(pod);
+
+    for (uint32_t i = 0; i < count; i++)
+        if (conditions_match(&rules[i].conditions, &subject))
+            return true;
+    return false;
+}
+
 void index_select(struct plan *plan, const struct plan_pod *pod, struct pointers *policies)
 {
     struct subject subject = pod_subject(pod);
@@ -148,7 +159,8 @@ static void rule_mark_pod(struct plan *plan, const struct rule *rule, struct pla
 {
     struct subject subject = pod_subject(pod);
 
-    if (conditions_match(&rule->conditions, &subject))
+    if (!profile_has_policy(pod->profile, rule->policy) &&
+        conditions_match(&rule->conditions, &subject))
         pod_mark(plan, pod, MARK_SELECT);
 }
 

@@ -15,7 +15,11 @@ void index_remove_rule(struct plan *plan, struct rule *rule);
 /* Adds the policies that select a pod to `policies`, each once. */
 void index_select(struct plan *plan, const struct plan_pod *pod, struct pointers *policies);
 
-/* Marks the pods that match a rule, so that their profile is computed anew. */
+/* Whether one of a policy's rules selects a pod. */
+bool index_rules_match(const struct rule *rules, uint32_t count, const struct plan_pod *pod);
+
+/* Marks the pods that match a rule and whose profile is without its policy, so that it is computed
+ * anew. */
 void index_mark_rule(struct plan *plan, const struct rule *rule);
 
 #endif

@@ -118,15 +118,17 @@ void policies_note_selections(struct plan *plan)
         policy_note_selection(plan, policy);
 }
 
-/* Marks the pods that the policy selects as far as was computed. */
-static void policy_mark_pods(struct plan *plan, const struct plan_policy *policy)
+/* Marks the pods that the policy selects as far as was computed, but not by its new rules. */
+static void policy_mark_pods(struct plan *plan, const struct plan_policy *policy,
+                             const struct rule *rules, uint32_t count)
 {
     const struct membership *member;
     struct plan_pod *pod;
 
     LIST_FOREACH(member, &policy->profiles, link)
     LIST_FOREACH(pod, &member->profile->pods, of_profile)
-    pod_mark(plan, pod, MARK_SELECT);
+    if (!index_rules_match(rules, count, pod))
+        pod_mark(plan, pod, MARK_SELECT);
 }
 
 static void policy_clear_rules(struct plan *plan, struct plan_policy *policy)
@@ -142,7 +144,7 @@ static void policy_clear_rules(struct plan *plan, struct plan_policy *policy)
 static void policy_set_rules(struct plan *plan, struct plan_policy *policy, struct rule *rules,
                              uint32_t count)
 {
-    policy_mark_pods(plan, policy);
+    policy_mark_pods(plan, policy, rules, count);
     policy_clear_rules(plan, policy);
     policy->rules = rules;
     policy->rule_count = count;
@@ -190,7 +192,7 @@ void policy_apply(struct plan *plan, const struct policy *object)
 
 static void policy_drop(struct plan *plan, struct plan_policy *policy)
 {
-    policy_mark_pods(plan, policy);
+    policy_mark_pods(plan, policy, NULL, 0);
     policy_clear_rules(plan, policy);
     policy_set_body(plan, policy, NULL);
 }

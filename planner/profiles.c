@@ -162,6 +162,21 @@ static struct profile *profile_of(struct plan *plan, struct pointers *policies)
     return profile;
 }
 
+bool profile_has_policy(const struct profile *profile, const struct plan_policy *policy)
+{
+    uint32_t low = 0, high = profile ? profile->policy_count : 0;
+
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+
+        if (profile->members[middle].policy->number < policy->number)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return profile && low < profile->policy_count && profile->members[low].policy == policy;
+}
+
 static void profile_count_selected(struct plan *plan, struct profile *profile, int change)
 {
     for (uint32_t i = 0; i < profile->policy_count; i++)

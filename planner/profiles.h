@@ -12,6 +12,9 @@ void profiles_clear(struct plan *plan);
 void profile_join(struct plan *plan, struct plan_pod *pod, struct pointers *policies);
 void profile_leave(struct plan *plan, struct plan_pod *pod);
 
+/* `profile` may be NULL: it has no policy. */
+bool profile_has_policy(const struct profile *profile, const struct plan_policy *policy);
+
 /* One entry more (1) or less (-1) of the endpoints table has this profile. */
 void profile_count_user(struct plan *plan, uint32_t number, int change);
 
