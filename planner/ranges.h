@@ -4,8 +4,12 @@
 
 #include "planner/state.h"
 
-/* Counted prefixes: each is a route of the reserved profile while somebody has added it more often
- * than removed. */
+/*
+ * Sets of addresses that are routes of a reserved profile: what some prefix covers that was added
+ * more often than removed. The table holds the fewest prefixes that cover the same addresses: one
+ * inside another is left out, and two halves are one. Thousands of nodes and policies with ranges
+ * side by side come down to a few entries.
+ */
 void ranges_init(struct ranges *ranges, uint32_t profile, enum route_action action);
 void ranges_clear(struct ranges *ranges);
 
@@ -15,5 +19,8 @@ void ranges_count(struct plan *plan, struct ranges *ranges, const struct ip_pref
 /* The same for single addresses. */
 void ranges_count_addresses(struct plan *plan, struct ranges *ranges,
                             const struct ip_addr *addresses, size_t count, int change);
+
+/* Whether an address is in one of the ranges. */
+bool ranges_hold(const struct ranges *ranges, const struct ip_addr *address);
 
 #endif

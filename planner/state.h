@@ -262,11 +262,17 @@ struct plan_link {
     struct link_address addresses[];
 };
 
-/* A counted set of prefixes that are routes of one reserved profile. */
+struct range_node;
+
+/* A set of addresses that are routes of one reserved profile. See ranges.h. */
 struct ranges {
     uint32_t profile;
     enum route_action action;
-    struct hash_table prefixes;
+    struct range_node *nodes;
+    uint32_t count; /* of nodes that were ever in use */
+    uint32_t capacity;
+    uint32_t free; /* the first free one of them */
+    uint32_t roots[FAMILIES];
 };
 
 TAILQ_HEAD(marked_nodes, plan_node);

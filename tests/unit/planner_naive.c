@@ -520,21 +520,91 @@ static bool naive_in_group(const struct naive *naive, const struct ip_addr *addr
     return false;
 }
 
-static void naive_write_range(struct lines *lines, unsigned profile, unsigned action,
-                              const struct ip_prefix *prefixes, size_t count)
+/* Addresses that a reserved profile has. */
+struct naive_set {
+    struct ip_prefix prefixes[256];
+    size_t count;
+};
+
+static void naive_set_add(struct naive_set *set, const struct ip_prefix *prefixes, size_t count)
 {
     for (size_t i = 0; i < count; i++)
-        lines_add_range(lines, profile, &prefixes[i], action);
+        set->prefixes[set->count++] = prefixes[i];
 }
 
-static void naive_write_addresses(struct lines *lines, const struct ip_addr *addresses,
-                                  size_t count)
+static void naive_set_add_addresses(struct naive_set *set, const struct ip_addr *addresses,
+                                    size_t count)
 {
     for (size_t i = 0; i < count; i++) {
         struct ip_prefix prefix = {addresses[i], (uint8_t)address_bits(&addresses[i])};
 
-        lines_add_range(lines, PROFILE_CLUSTER, &prefix, ROUTE_CLUSTER);
+        naive_set_add(set, &prefix, 1);
     }
+}
+
+static bool naive_same_family(const struct ip_prefix *a, const struct ip_prefix *b)
+{
+    return ip_addr_is_v4(&a->address) == ip_addr_is_v4(&b->address);
+}
+
+/* Makes one prefix of two where that changes nothing: one holds the other, or they are halves. */
+static bool naive_set_join(struct ip_prefix *a, const struct ip_prefix *b)
+{
+    struct ip_prefix whole = {.length = a->length - 1};
+
+    if (!naive_same_family(a, b))
+        return false;
+    if (a->length <= b->length && prefix_contains(a, &b->address))
+        return true;
+    if (a->length != b->length || a->length == 0)
+        return false;
+    whole.address = address_mask(&a->address, whole.length);
+    if (!prefix_contains(&whole, &b->address))
+        return false;
+    *a = whole;
+    return true;
+}
+
+static void naive_set_write(struct naive_set *set, unsigned profile, unsigned action,
+                            struct lines *lines)
+{
+    bool changed = true;
+
+    while (changed) {
+        changed = false;
+        for (size_t i = 0; i < set->count; i++)
+            for (size_t j = 0; j < set->count; j++)
+                if (i != j && naive_set_join(&set->prefixes[i], &set->prefixes[j])) {
+                    set->prefixes[j] = set->prefixes[--set->count];
+                    changed = true;
+                    i = j = set->count; /* start again: items have moved */
+                }
+    }
+    for (size_t i = 0; i < set->count; i++)
+        lines_add_range(lines, profile, &set->prefixes[i], action);
+}
+
+static void naive_write_ranges(const struct naive *naive, struct lines *lines)
+{
+    struct naive_set cluster = {0}, covered = {0}, pods = {0};
+    const struct object *object;
+
+    naive_set_add(&cluster, naive->config->cluster_cidrs.items, naive->config->cluster_cidrs.count);
+    naive_set_add(&pods, naive->config->pod_cidrs.items, naive->config->pod_cidrs.count);
+    EACH(naive, KIND_NODE, object)
+    {
+        const struct node *node = &object->node;
+
+        naive_set_add_addresses(&cluster, node->internal, node->internal_count);
+        naive_set_add_addresses(&cluster, node->others, node->other_count);
+        naive_set_add(&cluster, node->pod_cidrs, node->pod_cidr_count);
+        naive_set_add(&pods, node->pod_cidrs, node->pod_cidr_count);
+    }
+    EACH(naive, KIND_POLICY, object)
+    naive_set_add(&covered, object->policy.destinations, object->policy.destination_count);
+    naive_set_write(&cluster, PROFILE_CLUSTER, ROUTE_CLUSTER, lines);
+    naive_set_write(&covered, PROFILE_COVERED, ROUTE_COVERED, lines);
+    naive_set_write(&pods, PROFILE_POD_RANGES, ROUTE_POD_RANGE, lines);
 }
 
 static void naive_write_node(const struct naive *naive, const struct node *node,
@@ -551,11 +621,6 @@ static void naive_write_node(const struct naive *naive, const struct node *node,
                 flags |= NODE_SELF;
         lines_add_node(lines, address, flags);
     }
-    naive_write_addresses(lines, node->internal, node->internal_count);
-    naive_write_addresses(lines, node->others, node->other_count);
-    naive_write_range(lines, PROFILE_CLUSTER, ROUTE_CLUSTER, node->pod_cidrs, node->pod_cidr_count);
-    naive_write_range(lines, PROFILE_POD_RANGES, ROUTE_POD_RANGE, node->pod_cidrs,
-                      node->pod_cidr_count);
 }
 
 static void naive_write_settings(const struct naive *naive, struct lines *lines)
@@ -585,13 +650,7 @@ void naive_compute(const struct world *world, const struct plan_config *config, 
     naive_write_settings(&naive, lines);
     EACH(&naive, KIND_NODE, object)
     naive_write_node(&naive, &object->node, lines);
-    EACH(&naive, KIND_POLICY, object)
-    naive_write_range(lines, PROFILE_COVERED, ROUTE_COVERED, object->policy.destinations,
-                      object->policy.destination_count);
-    naive_write_range(lines, PROFILE_CLUSTER, ROUTE_CLUSTER, config->cluster_cidrs.items,
-                      config->cluster_cidrs.count);
-    naive_write_range(lines, PROFILE_POD_RANGES, ROUTE_POD_RANGE, config->pod_cidrs.items,
-                      config->pod_cidrs.count);
+    naive_write_ranges(&naive, lines);
     naive_write_endpoints(&naive, lines);
     lines_sort(lines);
 }
