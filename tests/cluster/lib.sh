@@ -151,7 +151,7 @@ cluster_token() { # FILE [DURATION]
 # cluster_join NAME ADDRESS PODCIDR [LABELS]: a node of the lab whose watcher asks the API server, with
 # the kubeconfig that it has for that: nodes/NAME/kubeconfig, with the token in nodes/NAME/token.
 cluster_join() {
-    local node=$LAB_DIR/nodes/$1 LAB_CONFIG='log: {level: debug}'
+    local node=$LAB_DIR/nodes/$1 LAB_CONFIG=${LAB_CONFIG:-'log: {level: debug}'}
     lab_node "$1" "$2" "$3"
     python3 - "$node/egressgw.yaml" "$node/kubeconfig" <<'PY'
 import re, sys
