@@ -4,6 +4,7 @@
 #include "planner/policies.h"
 #include "planner/profiles.h"
 #include "planner/stable_hash.h"
+#include "planner/strays.h"
 
 static bool pod_address_equal(const void *item, const void *key)
 {
@@ -13,6 +14,7 @@ static bool pod_address_equal(const void *item, const void *key)
 void endpoints_init(struct plan *plan)
 {
     plan->endpoints = HASH_TABLE(pod_address_equal);
+    strays_init(plan);
 }
 
 void endpoints_clear(struct plan *plan)
@@ -24,6 +26,11 @@ void endpoints_clear(struct plan *plan)
 static uint64_t address_hash(const struct ip_addr *address)
 {
     return hash_bytes(address, sizeof(*address));
+}
+
+struct pod_address *endpoint_holder(const struct plan *plan, const struct ip_addr *address)
+{
+    return hash_find(&plan->endpoints, address_hash(address), address);
 }
 
 static bool pod_is_newer(const struct plan_pod *a, const struct plan_pod *b)
@@ -50,6 +57,7 @@ void endpoint_claim(struct plan *plan, struct pod_address *claim)
     struct pod_address *other = hash_find(&plan->endpoints, hash, &claim->address);
 
     pod_address_count(plan, &claim->address, 1);
+    stray_add(plan, claim);
     if (!other || pod_is_newer(claim->pod, other->pod)) {
         hash_remove(&plan->endpoints, hash, &claim->address);
         claim->next = other;
@@ -86,6 +94,7 @@ void endpoint_yield(struct plan *plan, struct pod_address *claim)
         other->next = claim->next;
     }
     pod_address_count(plan, &claim->address, -1);
+    stray_remove(plan, claim);
     endpoint_note_stale(plan, &claim->address);
 }
 

@@ -15,6 +15,9 @@ void endpoint_claim(struct plan *plan, struct pod_address *claim);
 /* The address is put on the list of stale ones. */
 void endpoint_yield(struct plan *plan, struct pod_address *claim);
 
+/* The newest claim to an address, or NULL; older ones follow it. */
+struct pod_address *endpoint_holder(const struct plan *plan, const struct ip_addr *address);
+
 /* Makes the entry of an address what it should be. */
 void endpoint_refresh(struct plan *plan, const struct ip_addr *address);
 

@@ -5,6 +5,7 @@
 #include "planner/pools.h"
 #include "planner/ranges.h"
 #include "planner/stable_hash.h"
+#include "planner/strays.h"
 
 static bool plan_node_equal(const void *item, const void *key)
 {
@@ -257,21 +258,36 @@ static void node_update_tunnel(struct plan *plan, struct plan_node *node)
     pools_mark_chosen(plan, node);
 }
 
+static void node_count_ready_without(struct plan *plan, struct plan_node *node)
+{
+    bool without = node->ready && node->facts && node->facts->pod_cidr_count == 0;
+
+    plan->nodes_ready_without += without - node->ready_without;
+    node->ready_without = without;
+}
+
 static void node_update(struct plan *plan, struct plan_node *node)
 {
+    bool was_there = node->planned;
+
     if (node->facts != node->planned) {
         node_facts_count(plan, node, node->facts, 1);
         node_facts_count(plan, node, node->planned, -1);
         node_facts_free(node->planned);
         node->planned = node->facts;
     }
+    if (was_there != (node->planned != NULL))
+        strays_look_at_node(plan, node);
+    node_count_ready_without(plan, node);
     node_update_tunnel(plan, node);
 }
 
-/* The ranges of pods are known where configured, or where every node reports its own: a node
- * without might have pods anywhere. */
+/* The ranges of pods are known where configured, or where every node reports its own (a node
+ * without might have pods anywhere), unless pods have other addresses. */
 static bool pod_ranges_known(const struct plan *plan)
 {
+    if (plan->stray_counts[STRAY_PODS])
+        return false;
     return plan->pod_cidrs.count ||
            (plan->nodes_present && plan->nodes_with_pod_cidrs == plan->nodes_present);
 }
@@ -290,9 +306,19 @@ static void settings_update(struct plan *plan)
     desired_set(&plan->desired, TABLE_SETTINGS, &key, &value);
 }
 
+/* Whether ranges tell what is inside the cluster. A node that is Ready has its pod CIDRs where
+ * nodes get some; if it has none, its pods may have any address. */
+static bool cluster_is_unknown(const struct plan *plan)
+{
+    if (plan->stray_counts[STRAY_CLUSTER])
+        return true;
+    return plan->cluster_cidrs.count == 0 &&
+           (plan->nodes_with_pod_cidrs == 0 || plan->nodes_ready_without > 0);
+}
+
 static void cluster_unknown_update(struct plan *plan)
 {
-    bool unknown = plan->nodes_with_pod_cidrs == 0 && plan->cluster_cidrs.count == 0;
+    bool unknown = cluster_is_unknown(plan);
 
     if (unknown == plan->cluster_unknown)
         return;
@@ -314,6 +340,7 @@ void nodes_update(struct plan *plan)
     }
     while (self_marked && (node = hash_next(&plan->nodes, &cursor)))
         node_update_tunnel(plan, node);
+    strays_update(plan);
     settings_update(plan);
     cluster_unknown_update(plan);
 }

@@ -217,9 +217,10 @@ void policies_sweep(struct plan *plan)
 
 static void policy_count_covered(struct plan *plan, const struct policy_body *body, int change)
 {
-    if (body)
-        ranges_count(plan, &plan->covered_ranges, body->destinations, body->destination_count,
-                     change);
+    if (!body)
+        return;
+    ranges_count(plan, &plan->covered_ranges, body->destinations, body->destination_count, change);
+    ranges_seen(&plan->covered_ranges);
 }
 
 static void policy_mark_profiles(struct plan *plan, const struct plan_policy *policy)

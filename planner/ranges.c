@@ -30,6 +30,23 @@ void ranges_init(struct ranges *ranges, uint32_t profile, enum route_action acti
 void ranges_clear(struct ranges *ranges)
 {
     free(ranges->nodes);
+    free(ranges->removed);
+}
+
+void ranges_seen(struct ranges *ranges)
+{
+    ranges->grown = false;
+    ranges->removed_count = 0;
+}
+
+static void ranges_note_removed(struct ranges *ranges, const struct ip_prefix *prefix)
+{
+    if (ranges->removed_count == ranges->removed_capacity) {
+        ranges->removed_capacity = ranges->removed_capacity ? ranges->removed_capacity * 2 : 16;
+        ranges->removed =
+            memory_resize(ranges->removed, ranges->removed_capacity, sizeof(*ranges->removed));
+    }
+    ranges->removed[ranges->removed_count++] = *prefix;
 }
 
 /* ---- Nodes ---- */
@@ -219,6 +236,7 @@ static void path_add(const struct range_path *path)
     for (unsigned depth = prefix->length; depth > top; depth--)
         entry_put_beside(path, depth, false);
     entry_put_on(path, top, true);
+    path->ranges->grown = true;
 }
 
 /* Clears the last node and what was full by it. */
@@ -242,6 +260,7 @@ static void path_remove(const struct range_path *path)
     path_drain(path);
     if (path_first_full(path) <= prefix->length)
         return;
+    ranges_note_removed(path->ranges, prefix);
     entry_put_on(path, top, false);
     for (unsigned depth = prefix->length; depth > top; depth--)
         entry_put_beside(path, depth, true);

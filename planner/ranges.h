@@ -20,6 +20,9 @@ void ranges_count(struct plan *plan, struct ranges *ranges, const struct ip_pref
 void ranges_count_addresses(struct plan *plan, struct ranges *ranges,
                             const struct ip_addr *addresses, size_t count, int change);
 
+/* What was noted as grown and removed is dealt with. */
+void ranges_seen(struct ranges *ranges);
+
 /* Whether an address is in one of the ranges. */
 bool ranges_hold(const struct ranges *ranges, const struct ip_addr *address);
 

@@ -50,6 +50,7 @@ struct plan_node {
     bool ready;
     bool self;
     bool marked;
+    bool ready_without; /* counted in nodes_ready_without */
     struct label_set *labels;
     struct node_facts *facts;   /* NULL: not present */
     struct node_facts *planned; /* facts that the tables are made from */
@@ -215,11 +216,18 @@ struct group {
 
 /* ---- Pods ---- */
 
+/* What an address of a pod can be outside of. */
+enum stray_kind { STRAY_CLUSTER, STRAY_PODS, STRAY_KINDS };
+
 struct pod_address {
     struct ip_addr address;
     struct plan_pod *pod;
-    struct pod_address *next; /* the next older pod with this address */
+    struct pod_address *next;      /* the next older pod with this address */
+    LIST_ENTRY(pod_address) stray; /* in plan->strays, where it is outside of something */
+    bool outside[STRAY_KINDS];
 };
+
+LIST_HEAD(strays, pod_address);
 
 enum { MARK_SELECT = 1 << 0, MARK_ENDPOINT = 1 << 1 };
 
@@ -271,7 +279,11 @@ struct ranges {
     struct range_node *nodes;
     uint32_t count; /* of nodes that were ever in use */
     uint32_t capacity;
-    uint32_t free; /* the first free one of them */
+    uint32_t free;             /* the first free one of them */
+    bool grown;                /* since ranges_seen() */
+    struct ip_prefix *removed; /* what is not all covered any more, since ranges_seen() */
+    uint32_t removed_count;
+    uint32_t removed_capacity;
     uint32_t roots[FAMILIES];
 };
 
@@ -302,6 +314,9 @@ struct plan {
     struct hash_table links;     /* by ifindex */
     struct hash_table endpoints; /* struct pod_address by address: the newest pod's */
     size_t pod_addresses[FAMILIES];
+    struct strays strays;
+    uint32_t stray_counts[STRAY_KINDS];
+    bool strays_said[STRAY_KINDS];
     struct hash_table profiles;
     struct hash_table profile_numbers;
     struct hash_table groups;
@@ -317,8 +332,9 @@ struct plan {
     struct plan_node *self;
     uint32_t nodes_present;
     uint32_t nodes_with_pod_cidrs;
-    uint32_t local_gateways;   /* policies with local_gateway */
-    uint32_t rules_on[SCOPES]; /* rules with a condition on such labels */
+    uint32_t nodes_ready_without; /* Ready ones that report no spec.podCIDRs */
+    uint32_t local_gateways;      /* policies with local_gateway */
+    uint32_t rules_on[SCOPES];    /* rules with a condition on such labels */
     uint64_t visit;
 
     struct marked_nodes marked_nodes;

@@ -204,6 +204,15 @@ static struct object event_node_not_ready(struct bench *bench, unsigned event)
                      event / (bench->nodes - GATEWAYS) % 2);
 }
 
+static struct object event_node_address(struct bench *bench, unsigned event)
+{
+    struct object object = event_node_not_ready(bench, event);
+
+    object.node.ready = true;
+    object.node.internal[0] = address(173, event + 1);
+    return object;
+}
+
 /* This node, which is the gateway, loses and gets back its role. */
 static struct object event_gateway(struct bench *bench, unsigned event)
 {
@@ -222,6 +231,7 @@ static void run_all_events(struct bench *bench)
     run_events(bench, "namespace, other labels", event_namespace, EVENTS);
     run_events(bench, "node, unchanged", event_node_unchanged, EVENTS);
     run_events(bench, "node, Ready or not", event_node_not_ready, EVENTS);
+    run_events(bench, "node, other address", event_node_address, EVENTS);
     run_events(bench, "this gateway, Ready or not: every policy", event_gateway, HEAVY_EVENTS);
 }
 

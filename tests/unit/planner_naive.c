@@ -153,14 +153,78 @@ static bool naive_is_self(const struct naive *naive, const struct node *node)
     return text_equal(node->name, naive->config->node);
 }
 
-static bool naive_cluster_unknown(const struct naive *naive)
+static bool naive_prefixes_hold(const struct ip_prefix *prefixes, size_t count,
+                                const struct ip_addr *address)
+{
+    for (size_t i = 0; i < count; i++)
+        if (prefix_contains(&prefixes[i], address))
+            return true;
+    return false;
+}
+
+static bool naive_addresses_hold(const struct ip_addr *addresses, size_t count,
+                                 const struct ip_addr *address)
+{
+    for (size_t i = 0; i < count; i++)
+        if (ip_addr_equal(&addresses[i], address))
+            return true;
+    return false;
+}
+
+/* Whether an address is in the ranges of the cluster, or in those of pods alone. */
+static bool naive_ranges_hold(const struct naive *naive, bool cluster,
+                              const struct ip_addr *address)
+{
+    const struct prefix_list *list =
+        cluster ? &naive->config->cluster_cidrs : &naive->config->pod_cidrs;
+    const struct object *object;
+
+    if (naive_prefixes_hold(list->items, list->count, address))
+        return true;
+    EACH(naive, KIND_NODE, object)
+    {
+        const struct node *node = &object->node;
+
+        if (naive_prefixes_hold(node->pod_cidrs, node->pod_cidr_count, address))
+            return true;
+        if (cluster && (naive_addresses_hold(node->internal, node->internal_count, address) ||
+                        naive_addresses_hold(node->others, node->other_count, address)))
+            return true;
+    }
+    return false;
+}
+
+static bool naive_pod_lives(const struct pod *pod)
+{
+    return !pod->host_network && !pod->ended && pod->address_count;
+}
+
+/* Whether some pod has an address outside of them. */
+static bool naive_has_strays(const struct naive *naive, bool cluster)
 {
     const struct object *object;
 
+    EACH(naive, KIND_POD, object)
+    for (size_t i = 0; naive_pod_lives(&object->pod) && naive_node(naive, object->pod.node) &&
+                       i < object->pod.address_count;
+         i++)
+        if (!naive_ranges_hold(naive, cluster, &object->pod.addresses[i]))
+            return true;
+    return false;
+}
+
+static bool naive_cluster_unknown(const struct naive *naive)
+{
+    bool any = false, ready_without = false;
+    const struct object *object;
+
     EACH(naive, KIND_NODE, object)
-    if (object->node.pod_cidr_count)
-        return false;
-    return naive->config->cluster_cidrs.count == 0;
+    {
+        any |= object->node.pod_cidr_count > 0;
+        ready_without |= object->node.ready && object->node.pod_cidr_count == 0;
+    }
+    return naive_has_strays(naive, true) ||
+           (naive->config->cluster_cidrs.count == 0 && (!any || ready_without));
 }
 
 /* ---- Gateways ---- */
@@ -295,11 +359,6 @@ static bool naive_is_gateway(const struct naive *naive, const struct policy *pol
 }
 
 /* ---- Pods ---- */
-
-static bool naive_pod_lives(const struct pod *pod)
-{
-    return !pod->host_network && !pod->ended && pod->address_count;
-}
 
 static bool naive_pod_has(const struct pod *pod, const struct ip_addr *address)
 {
@@ -636,7 +695,7 @@ static void naive_write_settings(const struct naive *naive, struct lines *lines)
         any = true;
         all &= object->node.pod_cidr_count > 0;
     }
-    if (naive->config->pod_cidrs.count || (any && all))
+    if ((naive->config->pod_cidrs.count || (any && all)) && !naive_has_strays(naive, false))
         settings.flags = SETTINGS_POD_RANGES_KNOWN;
     lines_add_settings(lines, &settings);
 }

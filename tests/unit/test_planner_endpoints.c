@@ -144,16 +144,19 @@ static void test_pods_of_other_nodes(void **state _unused_)
     expect_tunnel(&scene, "10.0.0.1", "172.16.0.8");
     other.node.pod_cidrs = scene_prefixes(&scene, "10.0.0.0/24", &other.node.pod_cidr_count);
     scene_apply(&scene, &other);
+    assert_non_null(scene_endpoint(&scene, "10.0.0.1")); /* this node's own pods may be anywhere */
+    self.node.pod_cidrs = scene_prefixes(&scene, "10.0.1.0/24", &self.node.pod_cidr_count);
+    scene_apply(&scene, &self);
     assert_null(scene_endpoint(&scene, "10.0.0.1"));
     assert_null(scene_endpoint(&scene, "10.0.0.2"));
     assert_false(plan_needs_all_pods(scene.plan));
-    self = scene_node(&scene, "self", "172.16.0.9", "g=1");
+    self.node.labels = scene_labels(&scene, "g=1");
     scene_apply(&scene, &self);
     expect_tunnel(&scene, "10.0.0.1", "172.16.0.8");
     assert_true(scene_endpoint(&scene, "10.0.0.1")->profile >= PROFILE_FIRST);
     assert_null(scene_endpoint(&scene, "10.0.0.2"));
     assert_true(plan_needs_all_pods(scene.plan));
-    self = scene_node(&scene, "self", "172.16.0.9", "");
+    self.node.labels = scene_labels(&scene, "");
     scene_apply(&scene, &self);
     assert_null(scene_endpoint(&scene, "10.0.0.1"));
     scene_stop(&scene);
@@ -176,11 +179,58 @@ static void test_local_pods(void **state _unused_)
     scene_stop(&scene);
 }
 
+/* Where pods have other addresses than nodes report, ranges do not tell what is inside. */
+static void test_addresses_outside_of_ranges(void **state _unused_)
+{
+    struct scene scene;
+
+    scene_start(&scene, NULL);
+    struct object self = scene_node(&scene, "self", "172.16.0.9", "");
+    struct object other = scene_node(&scene, "other", "172.16.0.8", "");
+    struct object inside = scene_pod(&scene, "uid-1", "10.0.1.1", "");
+    struct object stray = scene_pod(&scene, "uid-2", "192.168.7.2", "");
+    struct object far = scene_pod(&scene, "uid-3", "10.0.0.3", "");
+
+    self.node.pod_cidrs = scene_prefixes(&scene, "10.0.1.0/24", &self.node.pod_cidr_count);
+    other.node.pod_cidrs = scene_prefixes(&scene, "10.0.0.0/24", &other.node.pod_cidr_count);
+    far.pod.node = TEXT("other");
+    scene_apply(&scene, &self);
+    scene_apply(&scene, &other);
+    scene_apply(&scene, &inside);
+    scene_apply(&scene, &far);
+    plan_update(scene.plan);
+    assert_int_equal(scene_settings(&scene)->flags, SETTINGS_POD_RANGES_KNOWN);
+    assert_null(scene_endpoint(&scene, "10.0.0.3"));
+    scene_apply(&scene, &stray);
+    assert_int_equal(scene_settings(&scene)->flags, 0);
+    assert_non_null(scene_endpoint(&scene, "10.0.0.3"));
+    assert_true(plan_needs_all_pods(scene.plan));
+    assert_int_equal(scene_logged(&scene, "field=cluster-cidrs endpoints=1 endpoint=192.168.7.2"),
+                     1);
+    assert_int_equal(scene_logged(&scene, "field=pod-cidrs endpoints=1 endpoint=192.168.7.2"), 1);
+    scene_remove(&scene, &stray);
+    assert_null(scene_endpoint(&scene, "10.0.0.3"));
+    assert_false(plan_needs_all_pods(scene.plan));
+    scene_apply(&scene, &stray);
+    self.node.pod_cidrs =
+        scene_prefixes(&scene, "10.0.1.0/24 192.168.7.0/24", &self.node.pod_cidr_count);
+    scene_apply(&scene, &self);
+    assert_null(scene_endpoint(&scene, "10.0.0.3"));
+    assert_int_equal(scene_settings(&scene)->flags, SETTINGS_POD_RANGES_KNOWN);
+    /* A node that goes takes its ranges with it before its pods are gone. */
+    scene_remove(&scene, &other);
+    assert_false(plan_needs_all_pods(scene.plan));
+    scene_stop(&scene);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_conflicts),        cmocka_unit_test(test_recreated_pod),
-        cmocka_unit_test(test_addresses_change), cmocka_unit_test(test_pods_of_other_nodes),
+        cmocka_unit_test(test_conflicts),
+        cmocka_unit_test(test_recreated_pod),
+        cmocka_unit_test(test_addresses_change),
+        cmocka_unit_test(test_pods_of_other_nodes),
+        cmocka_unit_test(test_addresses_outside_of_ranges),
         cmocka_unit_test(test_local_pods),
     };
 

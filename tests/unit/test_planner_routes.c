@@ -191,6 +191,10 @@ static void test_cluster_and_pod_ranges(void **state _unused_)
     assert_null(scene_route(&scene, PROFILE_POD_RANGES, "172.16.0.9/32"));
     scene_apply(&scene, &other); /* a node that does not report its range */
     assert_int_equal(scene_settings(&scene)->flags, 0);
+    assert_true(plan_needs_all_pods(scene.plan));
+    other.node.ready = false; /* not yet, where it is new */
+    scene_apply(&scene, &other);
+    plan_update(scene.plan);
     assert_false(plan_needs_all_pods(scene.plan));
     scene_remove(&scene, &self);
     assert_null(scene_route(&scene, PROFILE_CLUSTER, "10.1.0.0/24"));
