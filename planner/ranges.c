@@ -139,11 +139,14 @@ static void entries_put_below(const struct range_path *path, uint32_t node,
 {
     for (unsigned half = 0; half < 2; half++) {
         uint32_t next = path->ranges->nodes[node].halves[half];
-        struct ip_addr start = half ? address_flip(address, depth) : *address;
+        struct ip_addr start;
 
+        if (next == RANGE_NONE)
+            continue;
+        start = half ? address_flip(address, depth) : *address;
         if (range_is_full(path->ranges, next))
             entry_put(path, &start, depth + 1, present);
-        else if (next != RANGE_NONE)
+        else
             entries_put_below(path, next, &start, depth + 1, present);
     }
 }

@@ -19,7 +19,7 @@ struct choice {
 
 static void add_nodes(struct scene *scene)
 {
-    char name[16], address[32], labels[16];
+    char name[32], address[32], labels[32];
 
     for (int i = 1; i <= NODES; i++) {
         snprintf(name, sizeof(name), "node-%d", i);
