@@ -28,6 +28,7 @@ struct run {
     size_t last;
     struct model model;
     struct semantics_nodes nodes;
+    char *cluster; /* its name, where the case gives one */
     bool started;
     bool expects;                /* this step says what comes out */
     struct object_error refusal; /* of the policy above; no reason: none */
@@ -242,6 +243,10 @@ static void on_config(struct run *run, struct words *words)
     struct plan_config *config = &run->nodes.config;
 
     assert_false(run->started);
+    if (words_value(words, "cluster")) {
+        run->cluster = strdup(words_value(words, "cluster"));
+        config->cluster = text_of(run->cluster);
+    }
     if (words_value(words, "cluster-cidrs"))
         config->cluster_cidrs = prefixes_split((char *)words_value(words, "cluster-cidrs"));
     if (words_value(words, "pod-cidrs"))
@@ -463,6 +468,7 @@ void semantics_case_run(const struct semantics_case *test)
     run_line(&run, "then");
     semantics_nodes_stop(&run.nodes);
     model_clear(&run.model);
+    free(run.cluster);
     if (run.wrong)
         fail_msg("%s:%zu: %s", test->file->path, test->first + 1, test->title);
 }
