@@ -86,8 +86,10 @@ YAML
 
 # ---- the servers -------------------------------------------------------------------------------
 
+# $CLUSTER_ETCD_PROGRAM is another etcd than the one that was built.
 cluster_etcd_start() { # [FURTHER-OPTION...]
-    (exec nsenter --net="/run/netns/$CLUSTER_SPACE" -- "$CLUSTER_PROGRAMS/etcd" --data-dir "$CLUSTER_DIR/etcd" --unsafe-no-fsync \
+    (exec nsenter --net="/run/netns/$CLUSTER_SPACE" -- \
+        "${CLUSTER_ETCD_PROGRAM:-$CLUSTER_PROGRAMS/etcd}" --data-dir "$CLUSTER_DIR/etcd" --unsafe-no-fsync \
         --listen-client-urls http://127.0.0.1:2379 --advertise-client-urls http://127.0.0.1:2379 \
         --listen-peer-urls http://127.0.0.1:2380 --log-level warn "$@") \
         >>"$CLUSTER_DIR/etcd.log" 2>&1 </dev/null {LAB_NEVER}>&- &
@@ -125,14 +127,14 @@ etcdctl() {
     lab_in "$CLUSTER_SPACE" "$CLUSTER_PROGRAMS/etcdctl" --endpoints http://127.0.0.1:2379 "$@"
 }
 
-# cluster_start: the lab's fabric and both servers. Nothing of deploy/ is there yet.
+# cluster_start [FURTHER-OPTION...]: the lab's fabric and both servers. Nothing of deploy/ is there yet.
 cluster_start() {
     lab_fabric
     cluster_pki
     cluster_kubeconfig "client-certificate: $CLUSTER_PKI/admin.crt
     client-key: $CLUSTER_PKI/admin.key" >"$KUBECONFIG"
     cluster_etcd_start
-    cluster_api_start
+    cluster_api_start "$@"
     cluster_api_ready
 }
 

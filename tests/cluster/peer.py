@@ -89,7 +89,27 @@ async def twice(request, writer):
     writer.write(POD[:40] % b"ADDED")
 
 
-MODES = {"line": line_of_100_mib, "bomb": compressed_bomb, "list": endless_list,
+async def content_type(request, writer):
+    writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n<html>sign in</html>\n")
+
+
+async def status(request, writer):
+    """A Status of its own where events are expected."""
+    writer.write(OK + b"\r\n" + POD % (b"ADDED", b"a", b"a", 1))
+    writer.write(b'{"kind":"Status","apiVersion":"v1","status":"Failure","code":500}\n')
+
+
+async def utf8(request, writer):
+    writer.write(OK + b"\r\n" + POD % (b"ADDED", b"a\xff\xc0", b"a", 1))
+
+
+async def truncated(request, writer):
+    """A line that ends in the middle of an event."""
+    writer.write(OK + b"\r\n" + POD[:60] % (b"ADDED", b"a") + b"\n" + SYNCED % 5)
+
+
+MODES = {"content_type": content_type, "status": status, "utf8": utf8, "truncated": truncated,
+         "line": line_of_100_mib, "bomb": compressed_bomb, "list": endless_list,
          "redirect": redirect, "slow": slow, "deep": deep, "numbers": numbers, "twice": twice}
 
 
