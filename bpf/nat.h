@@ -139,11 +139,23 @@ static __always_inline int nat_claim_port(const struct nat_key *key,
     return 0;
 }
 
+/*
+ * Where the search for a port begins when the pod's own cannot be kept: at a fixed distance from
+ * it, so that a pod's ports fall on different ones, and one that it uses again falls on the same. A
+ * server that still remembers the connection before then sees what it would see without us.
+ */
+static __always_inline __u32 nat_first_candidate(const struct nat_key *flow)
+{
+    __u32 pod = bpf_ntohl(flow->local.words_be[3]) * 0x9e3779b1U;
+
+    return bpf_ntohs(flow->local_port_be) + (pod >> 16);
+}
+
 /* Claims a port for the flow. Returns 0 and fills egress IP and port, or REASON(why). */
 __noinline int nat_claim(const struct nat_key *flow, __u32 hash, const struct nat_target *target,
                          struct nat_forward *mapping)
 {
-    __u32 step = (hash >> 16 ^ hash << 3) | 1, candidate = hash;
+    __u32 step = (hash >> 16 ^ hash << 3) | 1, candidate = nat_first_candidate(flow);
     struct nat_reverse value;
     struct nat_key key;
     int i, error;
