@@ -115,6 +115,12 @@ cluster_listens() {
     kill -0 "$CLUSTER_API" && lab_in "$CLUSTER_SPACE" "$BASH" -c ": </dev/tcp/$CLUSTER_ADDRESS/6443"
 }
 
+# Returns when the port is free: until then another server would find it taken, and end.
+cluster_api_end() { # SIGNAL [PID]
+    kill "-$1" "${2:-$CLUSTER_API}"
+    lab_wait 60 expect_failure lab_in "$CLUSTER_SPACE" "$BASH" -c ": </dev/tcp/$CLUSTER_ADDRESS/6443"
+}
+
 cluster_api_ready() { # the server answers, and RBAC's own roles are there
     lab_wait 60 cluster_listens && lab_wait 60 kubectl get --raw /readyz >/dev/null
 }
