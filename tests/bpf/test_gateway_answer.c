@@ -1,29 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 /* A gateway: answers from outside, and pods of its own. */
 
-#include "harness.h"
+#include "roles.h"
 
 #include <arpa/inet.h>
 #include <bpf/bpf.h>
 #include <stdlib.h>
 #include <string.h>
-
-enum {
-    SYN = 0x02,
-    ACK = 0x10,
-};
-
-/* What a pod of another node sends; its port is kept, since it is not in the ephemeral range. */
-static const struct packet_spec udp_out = {
-    .source = POD_OTHER,
-    .destination = SERVER,
-    .protocol = IPPROTO_UDP,
-    .source_port = 20000,
-    .destination_port = 53,
-    .hop_limit = 61,
-    .traffic_class = 0x28,
-    .payload = 31,
-};
 
 /* What comes back. */
 static const struct packet_spec udp_answer = {
@@ -35,29 +18,6 @@ static const struct packet_spec udp_answer = {
     .hop_limit = 57,
     .payload = 99,
 };
-
-static void put_gateway_role(struct harness *harness)
-{
-    put_endpoint(harness, POD_OTHER, NODE_OTHER, TEST_PROFILE, 0);
-    put_route(harness, TEST_PROFILE, "192.0.2.0", 24, ROUTE_GATEWAY);
-    put_gateway(harness, 1, NODE_OWN, EGRESS_IP, GATEWAY_LOCAL);
-    put_node(harness, NODE_OTHER, 0);
-    put_node(harness, NODE_OWN, NODE_SELF | NODE_GATEWAY);
-}
-
-static void build_tunnel(struct frame *frame, const struct packet_spec *spec, const char *node)
-{
-    frame_build(frame, mac_router, mac_uplink, spec);
-    frame_encapsulate(frame, mac_uplink, mac_gateway, node, NODE_OWN, 77, 50000, TEST_VNI);
-}
-
-static void receive(struct harness *harness, const struct packet_spec *spec)
-{
-    struct frame frame;
-
-    build_tunnel(&frame, spec, NODE_OTHER);
-    harness_ingress(harness, &frame);
-}
 
 static void assert_answer_in_tunnel(struct harness *harness, const struct packet_spec *answer,
                                     const char *pod, uint16_t port)
@@ -89,8 +49,8 @@ static void test_answers_go_back_through_the_tunnel(void **state)
     struct harness *harness = *state;
     struct nat_reverse reverse;
 
-    put_gateway_role(harness);
-    receive(harness, &udp_out);
+    gateway_put(harness);
+    gateway_receive(harness, &gateway_udp_out);
     answer(harness, &udp_answer);
     assert_answer_in_tunnel(harness, &udp_answer, POD_OTHER, 20000);
     assert_int_equal(get_counter(harness, COUNT_TRANSLATED_IN).packets, 1);
@@ -101,18 +61,18 @@ static void test_answers_go_back_through_the_tunnel(void **state)
 static void test_answers_to_a_replaced_port(void **state)
 {
     static const int protocols[] = {IPPROTO_TCP, IPPROTO_UDP, IPPROTO_ICMP};
-    struct packet_spec out = udp_out, in = udp_answer;
+    struct packet_spec out = gateway_udp_out, in = udp_answer;
     struct harness *harness = *state;
     struct nat_forward forward;
     struct nat_key key;
 
-    put_gateway_role(harness);
+    gateway_put(harness);
     out.source_port = 40000;
     in.tcp_flags = ACK;
     for (size_t i = 0; i < 3; i++) {
         out.protocol = in.protocol = protocols[i];
         out.icmp_type = 8;
-        receive(harness, &out);
+        gateway_receive(harness, &out);
         key =
             flow_key(out.protocol, POD_OTHER, 40000, SERVER, out.protocol == IPPROTO_ICMP ? 0 : 53);
         assert_int_equal(get_forward(harness, &key, &forward), 0);
@@ -127,12 +87,12 @@ static void test_answers_to_a_replaced_port(void **state)
 static void test_segment_size_of_answers_is_lowered(void **state)
 {
     static const uint8_t before[] = {2, 4, 0x05, 0xb4}, after[] = {2, 4, 0x05, 0x82};
-    struct packet_spec out = udp_out, in = udp_answer;
+    struct packet_spec out = gateway_udp_out, in = udp_answer;
 
-    put_gateway_role(*state);
+    gateway_put(*state);
     out.protocol = in.protocol = IPPROTO_TCP;
     out.tcp_flags = SYN;
-    receive(*state, &out);
+    gateway_receive(*state, &out);
     in.tcp_flags = SYN | ACK;
     in.options_length = sizeof(before);
     in.options = before;
@@ -145,8 +105,8 @@ static void test_answer_too_big_for_the_tunnel(void **state)
 {
     struct packet_spec in = udp_answer;
 
-    put_gateway_role(*state);
-    receive(*state, &udp_out);
+    gateway_put(*state);
+    gateway_receive(*state, &gateway_udp_out);
     in.payload = 1451 - 28;
     answer(*state, &in);
     assert_int_equal(((struct harness *)*state)->verdict, TC_ACT_SHOT);
@@ -157,8 +117,8 @@ static void test_answer_with_hop_limit_used_up(void **state)
 {
     struct packet_spec in = udp_answer;
 
-    put_gateway_role(*state);
-    receive(*state, &udp_out);
+    gateway_put(*state);
+    gateway_receive(*state, &gateway_udp_out);
     in.hop_limit = 1;
     answer(*state, &in);
     assert_int_equal(((struct harness *)*state)->verdict, TC_ACT_SHOT);
@@ -183,8 +143,8 @@ static void test_what_is_no_answer_passes(void **state)
     struct harness *harness = *state;
     struct frame frame;
 
-    put_gateway_role(harness);
-    receive(harness, &udp_out);
+    gateway_put(harness);
+    gateway_receive(harness, &gateway_udp_out);
     in.destination_port = 20001;
     expect_not_ours(harness, &in);
     in = udp_answer;
@@ -213,7 +173,7 @@ static void test_ephemeral_ports_are_the_hosts(void **state)
     struct packet_spec in = udp_answer;
     struct harness *harness = *state;
 
-    put_gateway_role(harness);
+    gateway_put(harness);
     assert_int_equal(bpf_map_update_elem(bpf_map__fd(harness->skeleton->maps.nat_reverse), &claim,
                                          &reverse, BPF_ANY),
                      0);
@@ -223,12 +183,12 @@ static void test_ephemeral_ports_are_the_hosts(void **state)
 
 static void test_ping_of_the_node_passes(void **state)
 {
-    struct packet_spec out = udp_out, in = udp_answer;
+    struct packet_spec out = gateway_udp_out, in = udp_answer;
 
-    put_gateway_role(*state);
+    gateway_put(*state);
     out.protocol = in.protocol = IPPROTO_ICMP;
     out.icmp_type = in.icmp_type = 8;
-    receive(*state, &out);
+    gateway_receive(*state, &out);
     in.source_port = 20000;
     expect_not_ours(*state, &in);
 }
@@ -245,7 +205,7 @@ static const struct packet_spec local_out = {
 
 static void put_local_pod(struct harness *harness)
 {
-    put_gateway_role(harness);
+    gateway_put(harness);
     put_endpoint(harness, POD, NODE_OWN, TEST_PROFILE, ENDPOINT_LOCAL);
 }
 

@@ -1,16 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 /* A gateway with IPv6: translation both ways, in every mix of families. */
 
-#include "harness.h"
+#include "roles.h"
 
 #include <arpa/inet.h>
 #include <bpf/bpf.h>
 #include <string.h>
-
-enum {
-    SYN = 0x02,
-    ACK = 0x10,
-};
 
 /* What is inside the tunnel and what is around it. */
 struct families {

@@ -1,52 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 /* A gateway: packets from the tunnel leave with the egress IP. */
 
-#include "harness.h"
+#include "roles.h"
 
 #include <arpa/inet.h>
 #include <bpf/bpf.h>
 #include <stdlib.h>
 #include <string.h>
-
-enum {
-    SYN = 0x02,
-    ACK = 0x10,
-};
-
-/* What a pod of another node sends; its port is kept, since it is not in the ephemeral range. */
-static const struct packet_spec udp_out = {
-    .source = POD_OTHER,
-    .destination = SERVER,
-    .protocol = IPPROTO_UDP,
-    .source_port = 20000,
-    .destination_port = 53,
-    .hop_limit = 61,
-    .traffic_class = 0x28,
-    .payload = 31,
-};
-
-static void put_gateway_role(struct harness *harness)
-{
-    put_endpoint(harness, POD_OTHER, NODE_OTHER, TEST_PROFILE, 0);
-    put_route(harness, TEST_PROFILE, "192.0.2.0", 24, ROUTE_GATEWAY);
-    put_gateway(harness, 1, NODE_OWN, EGRESS_IP, GATEWAY_LOCAL);
-    put_node(harness, NODE_OTHER, 0);
-    put_node(harness, NODE_OWN, NODE_SELF | NODE_GATEWAY);
-}
-
-static void build_tunnel(struct frame *frame, const struct packet_spec *spec, const char *node)
-{
-    frame_build(frame, mac_router, mac_uplink, spec);
-    frame_encapsulate(frame, mac_uplink, mac_gateway, node, NODE_OWN, 77, 50000, TEST_VNI);
-}
-
-static void receive(struct harness *harness, const struct packet_spec *spec)
-{
-    struct frame frame;
-
-    build_tunnel(&frame, spec, NODE_OTHER);
-    harness_ingress(harness, &frame);
-}
 
 /* The last run sent that packet on, with another source and one hop less. */
 static void assert_translated(struct harness *harness, const struct packet_spec *spec,
@@ -74,9 +34,9 @@ static void test_udp_leaves_with_the_egress_ip(void **state)
     struct ip_addr address;
     uint32_t before = ticks_now();
 
-    put_gateway_role(harness);
-    receive(harness, &udp_out);
-    assert_translated(harness, &udp_out, EGRESS_IP, 20000, mac_router);
+    gateway_put(harness);
+    gateway_receive(harness, &gateway_udp_out);
+    assert_translated(harness, &gateway_udp_out, EGRESS_IP, 20000, mac_router);
     assert_counted(harness, COUNT_TRANSLATED_OUT);
     assert_int_equal(get_forward(harness, &key, &forward), 0);
     address = address_of(EGRESS_IP);
@@ -97,20 +57,20 @@ static void test_udp_leaves_with_the_egress_ip(void **state)
 
 static void test_tcp_and_ping_leave_with_the_egress_ip(void **state)
 {
-    struct packet_spec spec = udp_out;
+    struct packet_spec spec = gateway_udp_out;
 
-    put_gateway_role(*state);
+    gateway_put(*state);
     spec.protocol = IPPROTO_TCP;
     spec.tcp_flags = SYN;
-    receive(*state, &spec);
+    gateway_receive(*state, &spec);
     assert_translated(*state, &spec, EGRESS_IP, 20000, mac_router);
     spec.tcp_flags = ACK;
     spec.payload = 32; /* an even length takes another way through the checksum */
-    receive(*state, &spec);
+    gateway_receive(*state, &spec);
     assert_translated(*state, &spec, EGRESS_IP, 20000, mac_router);
     spec.protocol = IPPROTO_ICMP;
     spec.icmp_type = 8;
-    receive(*state, &spec);
+    gateway_receive(*state, &spec);
     assert_translated(*state, &spec, EGRESS_IP, 20000, mac_router);
     assert_int_equal(get_counter(*state, COUNT_TRANSLATED_OUT).packets, 3);
 }
@@ -119,19 +79,19 @@ static void test_tcp_and_ping_leave_with_the_egress_ip(void **state)
 static void test_port_is_replaced(void **state)
 {
     static const int protocols[] = {IPPROTO_TCP, IPPROTO_UDP, IPPROTO_ICMP};
-    struct packet_spec spec = udp_out;
+    struct packet_spec spec = gateway_udp_out;
     struct harness *harness = *state;
     struct nat_forward forward;
     struct nat_key key;
 
-    put_gateway_role(harness);
+    gateway_put(harness);
     spec.source_port = 40000;
     spec.icmp_type = 8;
     for (size_t i = 0; i < 3; i++) {
         uint16_t port;
 
         spec.protocol = protocols[i];
-        receive(harness, &spec);
+        gateway_receive(harness, &spec);
         key = flow_key(spec.protocol, POD_OTHER, 40000, SERVER,
                        spec.protocol == IPPROTO_ICMP ? 0 : 53);
         assert_int_equal(get_forward(harness, &key, &forward), 0);
@@ -143,25 +103,25 @@ static void test_port_is_replaced(void **state)
 
 static void test_udp_without_checksum(void **state)
 {
-    struct packet_spec spec = udp_out;
+    struct packet_spec spec = gateway_udp_out;
 
-    put_gateway_role(*state);
+    gateway_put(*state);
     spec.no_checksum = 1;
-    receive(*state, &spec);
+    gateway_receive(*state, &spec);
     assert_translated(*state, &spec, EGRESS_IP, 20000, mac_router);
 }
 
 static void test_destination_without_resolved_neighbour(void **state)
 {
-    struct packet_spec spec = udp_out;
+    struct packet_spec spec = gateway_udp_out;
     struct harness *harness = *state;
     struct frame expected;
 
-    put_gateway_role(harness);
+    gateway_put(harness);
     put_route(harness, TEST_PROFILE, "10.0.2.0", 24, ROUTE_GATEWAY);
     assert_int_equal(system("ip route replace 192.0.2.99 dev up0"), 0);
     spec.destination = "192.0.2.99";
-    receive(harness, &spec);
+    gateway_receive(harness, &spec);
     spec.source = EGRESS_IP;
     spec.hop_limit--;
     frame_build(&expected, mac_uplink, mac_gateway, &spec); /* the kernel fills in the rest */
@@ -171,20 +131,20 @@ static void test_destination_without_resolved_neighbour(void **state)
 
 static void test_congestion_mark_is_handed_on(void **state)
 {
-    struct packet_spec spec = udp_out;
+    struct packet_spec spec = gateway_udp_out;
     struct harness *harness = *state;
     struct frame frame;
 
-    put_gateway_role(harness);
+    gateway_put(harness);
     spec.traffic_class = 0x2a; /* capable of it */
-    build_tunnel(&frame, &spec, NODE_OTHER);
+    gateway_build(&frame, &spec, NODE_OTHER);
     frame.data[FRAME_ETHERNET + 1] = 0x2b; /* marked on the way */
     frame_fix_ip_checksum(&frame, FRAME_ETHERNET);
     harness_ingress(harness, &frame);
     spec.traffic_class = 0x2b;
     assert_translated(harness, &spec, EGRESS_IP, 20000, mac_router);
     spec.traffic_class = 0x28; /* not capable of it */
-    build_tunnel(&frame, &spec, NODE_OTHER);
+    gateway_build(&frame, &spec, NODE_OTHER);
     frame.data[FRAME_ETHERNET + 1] = 0x2b;
     frame_fix_ip_checksum(&frame, FRAME_ETHERNET);
     harness_ingress(harness, &frame);
@@ -194,7 +154,7 @@ static void test_congestion_mark_is_handed_on(void **state)
 static void expect_drop(struct harness *harness, const struct packet_spec *spec,
                         enum drop_reason reason)
 {
-    receive(harness, spec);
+    gateway_receive(harness, spec);
     assert_drop(harness, reason);
     assert_int_equal(map_entries(harness->skeleton->maps.nat_forward), 0);
     assert_int_equal(map_entries(harness->skeleton->maps.nat_reverse), 0);
@@ -202,9 +162,9 @@ static void expect_drop(struct harness *harness, const struct packet_spec *spec,
 
 static void test_unknown_source_is_dropped(void **state)
 {
-    struct packet_spec spec = udp_out;
+    struct packet_spec spec = gateway_udp_out;
 
-    put_gateway_role(*state);
+    gateway_put(*state);
     spec.source = "10.244.2.99";
     expect_drop(*state, &spec, DROP_UNKNOWN_ENDPOINT);
 }
@@ -214,86 +174,86 @@ static void test_unknown_node_is_dropped(void **state)
     struct harness *harness = *state;
     struct frame frame;
 
-    put_gateway_role(harness);
-    build_tunnel(&frame, &udp_out, "10.0.0.66");
+    gateway_put(harness);
+    gateway_build(&frame, &gateway_udp_out, "10.0.0.66");
     harness_ingress(harness, &frame);
     assert_drop(harness, DROP_UNKNOWN_NODE);
 }
 
 static void test_wrong_node_is_dropped(void **state)
 {
-    put_gateway_role(*state);
+    gateway_put(*state);
     put_endpoint(*state, POD_OTHER, "10.0.0.3", TEST_PROFILE, 0);
-    expect_drop(*state, &udp_out, DROP_WRONG_NODE);
+    expect_drop(*state, &gateway_udp_out, DROP_WRONG_NODE);
 }
 
 static void test_not_the_gateway(void **state)
 {
-    struct packet_spec spec = udp_out;
+    struct packet_spec spec = gateway_udp_out;
 
-    put_gateway_role(*state);
+    gateway_put(*state);
     put_gateway(*state, 1, NODE_OTHER, NULL, 0);
-    expect_drop(*state, &udp_out, DROP_NOT_GATEWAY);
+    expect_drop(*state, &gateway_udp_out, DROP_NOT_GATEWAY);
     harness_setup(state);
-    put_gateway_role(*state);
+    gateway_put(*state);
     spec.destination = "198.51.100.1";
     expect_drop(*state, &spec, DROP_NOT_GATEWAY);
     harness_setup(state);
-    put_gateway_role(*state);
+    gateway_put(*state);
     put_route(*state, TEST_PROFILE, "0.0.0.0", 0, ROUTE_GATEWAY);
     spec.destination = "10.0.0.77"; /* a way into the cluster it is not */
     expect_drop(*state, &spec, DROP_NOT_GATEWAY);
     harness_setup(state);
-    put_gateway_role(*state);
+    gateway_put(*state);
     put_route(*state, TEST_PROFILE, SERVER, 32, ROUTE_NO_GATEWAY);
-    expect_drop(*state, &udp_out, DROP_NO_GATEWAY);
+    expect_drop(*state, &gateway_udp_out, DROP_NO_GATEWAY);
 }
 
 static void test_no_egress_ip(void **state)
 {
-    put_gateway_role(*state);
+    gateway_put(*state);
     put_gateway(*state, 1, NODE_OWN, NULL, GATEWAY_LOCAL);
-    expect_drop(*state, &udp_out, DROP_NO_EGRESS_IP);
+    expect_drop(*state, &gateway_udp_out, DROP_NO_EGRESS_IP);
 }
 
 static void test_hop_limit_used_up(void **state)
 {
-    struct packet_spec spec = udp_out;
+    struct packet_spec spec = gateway_udp_out;
 
-    put_gateway_role(*state);
+    gateway_put(*state);
     spec.hop_limit = 1;
     expect_drop(*state, &spec, DROP_HOP_LIMIT);
 }
 
 static void test_no_route_to_the_destination(void **state)
 {
-    struct packet_spec spec = udp_out;
+    struct packet_spec spec = gateway_udp_out;
 
-    put_gateway_role(*state);
+    gateway_put(*state);
     put_route(*state, TEST_PROFILE, "203.0.113.0", 24, ROUTE_GATEWAY);
     spec.destination = "203.0.113.7";
-    receive(*state, &spec);
+    gateway_receive(*state, &spec);
     assert_drop(*state, DROP_NO_ROUTE);
 }
 
 static void test_what_cannot_be_translated(void **state)
 {
-    struct packet_spec spec = udp_out;
+    struct packet_spec spec = gateway_udp_out;
 
-    put_gateway_role(*state);
+    gateway_put(*state);
     spec.fragment = 0x2000;
     expect_drop(*state, &spec, DROP_FRAGMENT);
     harness_setup(state);
-    put_gateway_role(*state);
+    gateway_put(*state);
     spec.fragment = 100;
     expect_drop(*state, &spec, DROP_FRAGMENT);
     harness_setup(state);
-    put_gateway_role(*state);
-    spec = udp_out;
+    gateway_put(*state);
+    spec = gateway_udp_out;
     spec.protocol = IPPROTO_SCTP;
     expect_drop(*state, &spec, DROP_PROTOCOL);
     harness_setup(state);
-    put_gateway_role(*state);
+    gateway_put(*state);
     spec.protocol = IPPROTO_ICMP;
     spec.icmp_type = 0; /* an answer that nobody has asked for */
     expect_drop(*state, &spec, DROP_PROTOCOL);
@@ -305,26 +265,26 @@ static void test_malformed_packets_inside(void **state)
     struct frame frame;
     size_t inner = FRAME_ETHERNET + FRAME_TUNNEL;
 
-    put_gateway_role(harness);
-    build_tunnel(&frame, &udp_out, NODE_OTHER);
+    gateway_put(harness);
+    gateway_build(&frame, &gateway_udp_out, NODE_OTHER);
     frame_set_u16(&frame, inner + 2, 60 + 1); /* longer than the frame */
     harness_ingress(harness, &frame);
     assert_drop(harness, DROP_MALFORMED);
     harness_setup(state);
-    put_gateway_role(harness);
-    build_tunnel(&frame, &udp_out, NODE_OTHER);
+    gateway_put(harness);
+    gateway_build(&frame, &gateway_udp_out, NODE_OTHER);
     frame.data[inner] = 0x44; /* a header of 16 bytes */
     harness_ingress(harness, &frame);
     assert_drop(harness, DROP_MALFORMED);
     harness_setup(state);
-    put_gateway_role(harness);
-    build_tunnel(&frame, &udp_out, NODE_OTHER);
+    gateway_put(harness);
+    gateway_build(&frame, &gateway_udp_out, NODE_OTHER);
     frame_set_u16(&frame, inner - 2, 0x0806); /* ARP */
     harness_ingress(harness, &frame);
     assert_drop(harness, DROP_MALFORMED);
     harness_setup(state);
-    put_gateway_role(harness);
-    build_tunnel(&frame, &udp_out, NODE_OTHER);
+    gateway_put(harness);
+    gateway_build(&frame, &gateway_udp_out, NODE_OTHER);
     frame_set_u16(&frame, inner + 2, 24); /* ends in the UDP header */
     harness_ingress(harness, &frame);
     assert_drop(harness, DROP_MALFORMED);
@@ -336,8 +296,8 @@ static void test_merged_datagrams(void **state)
     struct harness *harness = *state;
     struct frame frame;
 
-    put_gateway_role(harness);
-    build_tunnel(&frame, &udp_out, NODE_OTHER);
+    gateway_put(harness);
+    gateway_build(&frame, &gateway_udp_out, NODE_OTHER);
     frame.length += 100;
     harness->gso_size = 100;
     harness_ingress(harness, &frame);
@@ -349,8 +309,8 @@ static void test_fragment_of_the_tunnel(void **state)
     struct harness *harness = *state;
     struct frame frame;
 
-    put_gateway_role(harness);
-    build_tunnel(&frame, &udp_out, NODE_OTHER);
+    gateway_put(harness);
+    gateway_build(&frame, &gateway_udp_out, NODE_OTHER);
     frame_set_u16(&frame, FRAME_ETHERNET + 6, 0x2000);
     frame_fix_ip_checksum(&frame, FRAME_ETHERNET);
     harness_ingress(harness, &frame);

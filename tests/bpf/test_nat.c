@@ -1,18 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 /* The gateway's mappings: which port a flow gets, and what becomes of it. */
 
-#include "harness.h"
+#include "roles.h"
 
 #include <arpa/inet.h>
 #include <bpf/bpf.h>
 #include <string.h>
-
-enum {
-    FIN = 0x01,
-    SYN = 0x02,
-    RST = 0x04,
-    ACK = 0x10,
-};
 
 #define EGRESS_NEW "10.0.0.101"
 

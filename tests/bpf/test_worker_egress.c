@@ -1,81 +1,30 @@
 // SPDX-License-Identifier: Apache-2.0
 /* The egress program on a worker: which packets it takes. */
 
-#include "harness.h"
+#include "roles.h"
 
 #include <arpa/inet.h>
 #include <bpf/bpf.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum {
-    FIN = 0x01,
-    SYN = 0x02,
-    ACK = 0x10,
-};
-
-static const struct packet_spec udp_out = {
-    .source = POD,
-    .destination = SERVER,
-    .protocol = IPPROTO_UDP,
-    .source_port = 40000,
-    .destination_port = 53,
-    .traffic_class = 0xb9,
-    .payload = 31,
-};
-
-/* A pod of this node whose way out leads to `gateway`. */
-static void put_worker(struct harness *harness, const char *gateway)
-{
-    put_endpoint(harness, POD, NODE_OWN, TEST_PROFILE, ENDPOINT_LOCAL);
-    put_route(harness, TEST_PROFILE, "192.0.2.0", 24, ROUTE_GATEWAY);
-    put_route(harness, PROFILE_COVERED, "192.0.2.0", 24, ROUTE_COVERED);
-    put_gateway(harness, 1, gateway, NULL, 0);
-}
-
-static void build(struct frame *frame, const struct packet_spec *spec)
-{
-    frame_build(frame, mac_router, mac_uplink, spec);
-}
-
 static void expect_pass(struct harness *harness, const struct packet_spec *spec)
 {
     struct frame frame;
 
-    build(&frame, spec);
+    worker_build(&frame, spec);
     harness_egress(harness, &frame);
     assert_pass(harness, &frame, COUNT_NOTHING);
     assert_int_equal(harness->mark_out, harness->mark);
-}
-
-static void expect_tunnel(struct harness *harness, const struct packet_spec *spec)
-{
-    struct frame frame;
-
-    build(&frame, spec);
-    harness_egress(harness, &frame);
-    assert_tunnel(harness, VERDICT_PASS, &frame, mac_gateway, mac_uplink, NODE_OWN, NODE_OTHER);
-    assert_counted(harness, COUNT_ENCAPSULATED);
-}
-
-static void expect_drop(struct harness *harness, const struct packet_spec *spec,
-                        enum drop_reason reason)
-{
-    struct frame frame;
-
-    build(&frame, spec);
-    harness_egress(harness, &frame);
-    assert_drop(harness, reason);
-    assert_int_equal(get_counter(harness, reason).bytes, frame.length);
 }
 
 static void test_own_packets_pass(void **state)
 {
     struct harness *harness = *state;
 
-    put_worker(harness, NODE_OTHER);
+    worker_put(harness, NODE_OTHER);
     harness->mark = DATAPATH_MARK;
-    expect_pass(harness, &udp_out);
+    expect_pass(harness, &worker_udp_out);
 }
 
 static void test_other_protocols_pass(void **state)
@@ -83,8 +32,8 @@ static void test_other_protocols_pass(void **state)
     struct harness *harness = *state;
     struct frame frame;
 
-    put_worker(harness, NODE_OTHER);
-    build(&frame, &udp_out);
+    worker_put(harness, NODE_OTHER);
+    worker_build(&frame, &worker_udp_out);
     frame_set_u16(&frame, 12, 0x0806);
     harness_egress(harness, &frame);
     assert_pass(harness, &frame, COUNT_NOTHING);
@@ -92,43 +41,43 @@ static void test_other_protocols_pass(void **state)
 
 static void test_endpoint_without_policies_passes(void **state)
 {
-    put_worker(*state, NODE_OTHER);
+    worker_put(*state, NODE_OTHER);
     put_endpoint(*state, POD, NODE_OWN, PROFILE_NONE, ENDPOINT_LOCAL);
     ((struct harness *)*state)->ingress_ifindex = 1;
-    expect_pass(*state, &udp_out);
+    expect_pass(*state, &worker_udp_out);
 }
 
 static void test_destination_in_cluster_passes(void **state)
 {
-    struct packet_spec spec = udp_out;
+    struct packet_spec spec = worker_udp_out;
 
-    put_worker(*state, NODE_OTHER);
+    worker_put(*state, NODE_OTHER);
     put_route(*state, TEST_PROFILE, "0.0.0.0", 0, ROUTE_GATEWAY);
     spec.destination = "10.0.0.77";
     expect_pass(*state, &spec);
     /* A pod outside of the ranges. */
     put_endpoint(*state, SERVER, NODE_OTHER, PROFILE_NONE, 0);
-    expect_pass(*state, &udp_out);
+    expect_pass(*state, &worker_udp_out);
 }
 
 static void test_longest_prefix_decides(void **state)
 {
-    struct packet_spec spec = udp_out;
+    struct packet_spec spec = worker_udp_out;
 
-    put_worker(*state, NODE_OTHER);
+    worker_put(*state, NODE_OTHER);
     put_route(*state, TEST_PROFILE, "192.0.2.128", 25, ROUTE_EXCLUDED);
     spec.destination = "192.0.2.200";
     expect_pass(*state, &spec);
     spec.destination = "198.51.100.1";
     expect_pass(*state, &spec);
-    expect_tunnel(*state, &udp_out);
+    worker_expect_tunnel(*state, &worker_udp_out);
 }
 
 static void test_no_gateway_drops(void **state)
 {
-    put_worker(*state, NODE_OTHER);
+    worker_put(*state, NODE_OTHER);
     put_route(*state, TEST_PROFILE, SERVER, 32, ROUTE_NO_GATEWAY);
-    expect_drop(*state, &udp_out, DROP_NO_GATEWAY);
+    worker_expect_drop(*state, &worker_udp_out, DROP_NO_GATEWAY);
 }
 
 static void test_missing_slot_drops(void **state)
@@ -136,41 +85,41 @@ static void test_missing_slot_drops(void **state)
     put_endpoint(*state, POD, NODE_OWN, TEST_PROFILE, ENDPOINT_LOCAL);
     put_route(*state, TEST_PROFILE, "192.0.2.0", 24, ROUTE_GATEWAY);
     put_gateway(*state, 0, NODE_OTHER, NULL, 0);
-    expect_drop(*state, &udp_out, DROP_NO_TABLE);
+    worker_expect_drop(*state, &worker_udp_out, DROP_NO_TABLE);
 }
 
 static void test_unknown_endpoint_is_dropped(void **state)
 {
-    struct packet_spec spec = udp_out;
+    struct packet_spec spec = worker_udp_out;
     struct harness *harness = *state;
 
-    put_worker(harness, NODE_OTHER);
+    worker_put(harness, NODE_OTHER);
     harness->ingress_ifindex = harness->up1;
     spec.source = "10.244.1.99";
-    expect_drop(harness, &spec, DROP_UNKNOWN_ENDPOINT);
+    worker_expect_drop(harness, &spec, DROP_UNKNOWN_ENDPOINT);
 }
 
 static void test_unknown_endpoint_in_ranges_is_dropped(void **state)
 {
-    struct packet_spec spec = udp_out;
+    struct packet_spec spec = worker_udp_out;
     struct harness *harness = *state;
 
-    put_worker(harness, NODE_OTHER);
+    worker_put(harness, NODE_OTHER);
     put_settings(harness, NODE_OWN, NULL, SETTINGS_POD_RANGES_KNOWN);
     put_route(harness, PROFILE_POD_RANGES, "10.244.0.0", 16, ROUTE_POD_RANGE);
     harness->ingress_ifindex = harness->up1;
     spec.source = "172.16.5.5"; /* forwarded for somebody who is no pod */
     expect_pass(harness, &spec);
     spec.source = "10.244.1.99";
-    expect_drop(harness, &spec, DROP_UNKNOWN_ENDPOINT);
+    worker_expect_drop(harness, &spec, DROP_UNKNOWN_ENDPOINT);
 }
 
 static void test_unknown_endpoint_that_may_pass(void **state)
 {
-    struct packet_spec spec = udp_out;
+    struct packet_spec spec = worker_udp_out;
     struct harness *harness = *state;
 
-    put_worker(harness, NODE_OTHER);
+    worker_put(harness, NODE_OTHER);
     put_route(harness, PROFILE_COVERED, "10.0.0.0", 8, ROUTE_COVERED);
     spec.source = "10.244.1.99";
     expect_pass(harness, &spec); /* sent by the node itself */
@@ -184,12 +133,12 @@ static void test_unknown_endpoint_that_may_pass(void **state)
 static void test_unknown_endpoint_by_configuration(void **state)
 {
     struct datapath_config config = harness_config();
-    struct packet_spec spec = udp_out;
+    struct packet_spec spec = worker_udp_out;
     struct harness *harness = *state;
 
     config.unknown_endpoints_drop = 0;
     harness_reload(harness, &config, 16);
-    put_worker(harness, NODE_OTHER);
+    worker_put(harness, NODE_OTHER);
     harness->ingress_ifindex = harness->up1;
     spec.source = "10.244.1.99";
     expect_pass(harness, &spec);
@@ -199,11 +148,11 @@ static void test_endpoint_of_another_node(void **state)
 {
     struct harness *harness = *state;
 
-    put_worker(harness, NODE_OTHER);
+    worker_put(harness, NODE_OTHER);
     put_endpoint(harness, POD, NODE_OTHER, TEST_PROFILE, 0);
-    expect_pass(harness, &udp_out);
+    expect_pass(harness, &worker_udp_out);
     harness->ingress_ifindex = harness->up1;
-    expect_drop(harness, &udp_out, DROP_UNKNOWN_ENDPOINT);
+    worker_expect_drop(harness, &worker_udp_out, DROP_UNKNOWN_ENDPOINT);
 }
 
 static void put_flow(struct harness *harness, const struct packet_spec *spec, uint32_t last_seen)
@@ -218,40 +167,40 @@ static void put_flow(struct harness *harness, const struct packet_spec *spec, ui
 
 static void test_answers_of_inbound_udp_pass(void **state)
 {
-    put_worker(*state, NODE_OTHER);
-    put_flow(*state, &udp_out, ticks_now() - 100);
-    expect_pass(*state, &udp_out);
-    put_flow(*state, &udp_out, ticks_now() - 1000); /* over four minutes ago */
-    expect_tunnel(*state, &udp_out);
+    worker_put(*state, NODE_OTHER);
+    put_flow(*state, &worker_udp_out, ticks_now() - 100);
+    expect_pass(*state, &worker_udp_out);
+    put_flow(*state, &worker_udp_out, ticks_now() - 1000); /* over four minutes ago */
+    worker_expect_tunnel(*state, &worker_udp_out);
 }
 
 static void test_answers_of_inbound_tcp_pass(void **state)
 {
-    struct packet_spec spec = udp_out;
+    struct packet_spec spec = worker_udp_out;
 
     spec.protocol = IPPROTO_TCP;
     spec.tcp_flags = SYN | ACK;
-    put_worker(*state, NODE_OTHER);
+    worker_put(*state, NODE_OTHER);
     put_flow(*state, &spec, ticks_now() - 100000);
     expect_pass(*state, &spec);
     spec.tcp_flags = ACK;
     expect_pass(*state, &spec);
     spec.tcp_flags = SYN; /* the pod opens a connection of its own on the same ports */
-    expect_tunnel(*state, &spec);
+    worker_expect_tunnel(*state, &spec);
 }
 
 static void test_answers_of_inbound_ping_pass(void **state)
 {
-    struct packet_spec spec = udp_out;
+    struct packet_spec spec = worker_udp_out;
 
     spec.protocol = IPPROTO_ICMP;
     spec.destination_port = 0;
-    put_worker(*state, NODE_OTHER);
+    worker_put(*state, NODE_OTHER);
     put_flow(*state, &spec, ticks_now());
     spec.icmp_type = 0;
     expect_pass(*state, &spec);
     spec.icmp_type = 8;
-    expect_tunnel(*state, &spec);
+    worker_expect_tunnel(*state, &spec);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, harness_setup, harness_teardown)

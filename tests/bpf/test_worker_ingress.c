@@ -1,16 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 /* The ingress program on a worker: answers from the tunnel, and what is noted of other packets. */
 
-#include "harness.h"
+#include "roles.h"
 
 #include <arpa/inet.h>
 #include <bpf/bpf.h>
 #include <string.h>
-
-enum {
-    SYN = 0x02,
-    ACK = 0x10,
-};
 
 static const struct packet_spec udp_in = {
     .source = SERVER,

@@ -1,17 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 /* A worker with IPv6: packets into the tunnel and answers from it, in every mix of families. */
 
-#include "harness.h"
+#include "roles.h"
 
 #include <arpa/inet.h>
 #include <bpf/bpf.h>
 #include <stdlib.h>
 #include <string.h>
-
-enum {
-    SYN = 0x02,
-    ACK = 0x10,
-};
 
 /* What is inside the tunnel and what is around it. */
 struct families {

@@ -1,100 +1,49 @@
 // SPDX-License-Identifier: Apache-2.0
 /* The egress program on a worker: how packets go into the tunnel. */
 
-#include "harness.h"
+#include "roles.h"
 
 #include <arpa/inet.h>
 #include <bpf/bpf.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum {
-    FIN = 0x01,
-    SYN = 0x02,
-    ACK = 0x10,
-};
-
-static const struct packet_spec udp_out = {
-    .source = POD,
-    .destination = SERVER,
-    .protocol = IPPROTO_UDP,
-    .source_port = 40000,
-    .destination_port = 53,
-    .traffic_class = 0xb9,
-    .payload = 31,
-};
-
-/* A pod of this node whose way out leads to `gateway`. */
-static void put_worker(struct harness *harness, const char *gateway)
-{
-    put_endpoint(harness, POD, NODE_OWN, TEST_PROFILE, ENDPOINT_LOCAL);
-    put_route(harness, TEST_PROFILE, "192.0.2.0", 24, ROUTE_GATEWAY);
-    put_route(harness, PROFILE_COVERED, "192.0.2.0", 24, ROUTE_COVERED);
-    put_gateway(harness, 1, gateway, NULL, 0);
-}
-
-static void build(struct frame *frame, const struct packet_spec *spec)
-{
-    frame_build(frame, mac_router, mac_uplink, spec);
-}
-
-static void expect_tunnel(struct harness *harness, const struct packet_spec *spec)
-{
-    struct frame frame;
-
-    build(&frame, spec);
-    harness_egress(harness, &frame);
-    assert_tunnel(harness, VERDICT_PASS, &frame, mac_gateway, mac_uplink, NODE_OWN, NODE_OTHER);
-    assert_counted(harness, COUNT_ENCAPSULATED);
-}
-
-static void expect_drop(struct harness *harness, const struct packet_spec *spec,
-                        enum drop_reason reason)
-{
-    struct frame frame;
-
-    build(&frame, spec);
-    harness_egress(harness, &frame);
-    assert_drop(harness, reason);
-    assert_int_equal(get_counter(harness, reason).bytes, frame.length);
-}
-
 static void test_udp_is_encapsulated(void **state)
 {
-    put_worker(*state, NODE_OTHER);
-    expect_tunnel(*state, &udp_out);
+    worker_put(*state, NODE_OTHER);
+    worker_expect_tunnel(*state, &worker_udp_out);
 }
 
 static void test_every_protocol_is_encapsulated(void **state)
 {
     static const int protocols[] = {IPPROTO_TCP,  IPPROTO_UDP, IPPROTO_ICMP,
                                     IPPROTO_SCTP, IPPROTO_GRE, IPPROTO_ESP};
-    struct packet_spec spec = udp_out;
+    struct packet_spec spec = worker_udp_out;
 
     for (size_t i = 0; i < sizeof(protocols) / sizeof(protocols[0]); i++) {
         harness_setup(state);
-        put_worker(*state, NODE_OTHER);
+        worker_put(*state, NODE_OTHER);
         spec.protocol = protocols[i];
         spec.icmp_type = 8;
-        expect_tunnel(*state, &spec);
+        worker_expect_tunnel(*state, &spec);
     }
 }
 
 static void test_fragments_are_encapsulated(void **state)
 {
-    struct packet_spec spec = udp_out;
+    struct packet_spec spec = worker_udp_out;
     struct harness *harness = *state;
     uint16_t port;
 
-    put_worker(harness, NODE_OTHER);
+    worker_put(harness, NODE_OTHER);
     spec.fragment = 0x2000;
     spec.payload = 1000;
-    expect_tunnel(harness, &spec);
+    worker_expect_tunnel(harness, &spec);
     port = frame_u16(&harness->out, FRAME_ETHERNET + 20);
     harness_setup(state);
-    put_worker(harness, NODE_OTHER);
+    worker_put(harness, NODE_OTHER);
     spec.fragment = 126;
-    expect_tunnel(harness, &spec);
+    worker_expect_tunnel(harness, &spec);
     /* All fragments take one path. */
     assert_int_equal(frame_u16(&harness->out, FRAME_ETHERNET + 20), port);
 }
@@ -102,30 +51,30 @@ static void test_fragments_are_encapsulated(void **state)
 static void test_ip_options_are_kept(void **state)
 {
     static const uint8_t options[] = {0x94, 4, 0, 0, 1, 1, 1, 0};
-    struct packet_spec spec = udp_out;
+    struct packet_spec spec = worker_udp_out;
 
     spec.ip_options = options;
     spec.ip_options_length = sizeof(options);
-    put_worker(*state, NODE_OTHER);
-    expect_tunnel(*state, &spec);
+    worker_put(*state, NODE_OTHER);
+    worker_expect_tunnel(*state, &spec);
 }
 
 static void test_flows_have_source_ports(void **state)
 {
-    struct packet_spec spec = udp_out;
+    struct packet_spec spec = worker_udp_out;
     struct harness *harness = *state;
     uint16_t first, differing = 0;
     struct frame frame;
 
-    put_worker(harness, NODE_OTHER);
-    build(&frame, &spec);
+    worker_put(harness, NODE_OTHER);
+    worker_build(&frame, &spec);
     harness_egress(harness, &frame);
     first = frame_u16(&harness->out, FRAME_ETHERNET + 20);
     harness_egress(harness, &frame);
     assert_int_equal(frame_u16(&harness->out, FRAME_ETHERNET + 20), first);
     for (int i = 0; i < 32; i++) {
         spec.source_port++;
-        build(&frame, &spec);
+        worker_build(&frame, &spec);
         harness_egress(harness, &frame);
         differing += frame_u16(&harness->out, FRAME_ETHERNET + 20) != first;
     }
@@ -137,8 +86,8 @@ static void test_neighbour_not_resolved(void **state)
     struct harness *harness = *state;
     struct frame frame;
 
-    put_worker(harness, NODE_UNSEEN);
-    build(&frame, &udp_out);
+    worker_put(harness, NODE_UNSEEN);
+    worker_build(&frame, &worker_udp_out);
     harness_egress(harness, &frame);
     assert_tunnel(harness, TC_ACT_REDIRECT, &frame, mac_zero, mac_zero, NODE_OWN, NODE_UNSEEN);
 }
@@ -149,9 +98,9 @@ static void test_next_hop_is_confirmed(void **state)
     struct harness *harness = *state;
     struct frame frame;
 
-    put_worker(harness, NODE_OTHER);
+    worker_put(harness, NODE_OTHER);
     put_next_hops(harness, ticks_now() - 1);
-    build(&frame, &udp_out);
+    worker_build(&frame, &worker_udp_out);
     harness_egress(harness, &frame);
     assert_tunnel(harness, TC_ACT_REDIRECT, &frame, mac_gateway, mac_uplink, NODE_OWN, NODE_OTHER);
     put_next_hops(harness, ticks_now() + 1);
@@ -164,8 +113,8 @@ static void test_gateway_by_another_interface(void **state)
     struct harness *harness = *state;
     struct frame frame;
 
-    put_worker(harness, NODE_ELSEWHERE);
-    build(&frame, &udp_out);
+    worker_put(harness, NODE_ELSEWHERE);
+    worker_build(&frame, &worker_udp_out);
     harness_egress(harness, &frame);
     assert_tunnel(harness, TC_ACT_REDIRECT, &frame, mac_second_gateway, mac_second, NODE_OWN,
                   NODE_ELSEWHERE);
@@ -176,8 +125,8 @@ static void test_no_forwarding_on_loopback(void **state)
     struct harness *harness = *state;
     struct frame frame;
 
-    put_worker(harness, NODE_OTHER);
-    build(&frame, &udp_out);
+    worker_put(harness, NODE_OTHER);
+    worker_build(&frame, &worker_udp_out);
     assert_int_equal(system("sysctl -qw net.ipv4.conf.lo.forwarding=0"), 0);
     harness_egress(harness, &frame);
     assert_int_equal(system("sysctl -qw net.ipv4.conf.lo.forwarding=1"), 0);
@@ -186,65 +135,65 @@ static void test_no_forwarding_on_loopback(void **state)
 
 static void test_no_route_to_the_gateway(void **state)
 {
-    put_worker(*state, "203.0.113.5");
-    expect_drop(*state, &udp_out, DROP_NO_ROUTE);
+    worker_put(*state, "203.0.113.5");
+    worker_expect_drop(*state, &worker_udp_out, DROP_NO_ROUTE);
 }
 
 static void test_no_own_address_drops(void **state)
 {
-    put_worker(*state, NODE_OTHER);
+    worker_put(*state, NODE_OTHER);
     put_settings(*state, NULL, NULL, 0);
-    expect_drop(*state, &udp_out, DROP_NO_TABLE);
+    worker_expect_drop(*state, &worker_udp_out, DROP_NO_TABLE);
 }
 
 static void test_packet_that_just_fits(void **state)
 {
-    struct packet_spec spec = udp_out;
+    struct packet_spec spec = worker_udp_out;
 
-    put_worker(*state, NODE_OTHER);
+    worker_put(*state, NODE_OTHER);
     spec.payload = 1450 - 28;
-    expect_tunnel(*state, &spec);
+    worker_expect_tunnel(*state, &spec);
 }
 
 static void test_packet_too_big_for_the_tunnel(void **state)
 {
-    struct packet_spec spec = udp_out;
+    struct packet_spec spec = worker_udp_out;
 
-    put_worker(*state, NODE_OTHER);
+    worker_put(*state, NODE_OTHER);
     spec.payload = 1451 - 28;
-    expect_drop(*state, &spec, DROP_TOO_BIG);
+    worker_expect_drop(*state, &spec, DROP_TOO_BIG);
 }
 
 static void test_segments_too_big_for_the_tunnel(void **state)
 {
-    struct packet_spec spec = udp_out;
+    struct packet_spec spec = worker_udp_out;
     struct harness *harness = *state;
 
-    put_worker(harness, NODE_OTHER);
+    worker_put(harness, NODE_OTHER);
     spec.protocol = IPPROTO_TCP;
     spec.tcp_flags = ACK;
     spec.payload = 2900;
     harness->gso_size = 1411;
-    expect_drop(harness, &spec, DROP_TOO_BIG);
+    worker_expect_drop(harness, &spec, DROP_TOO_BIG);
 }
 
 static void test_segment_size_is_lowered(void **state)
 {
     static const uint8_t before[] = {2, 4, 0x05, 0xb4, 1, 3, 3, 7}; /* 1460 */
     static const uint8_t after[] = {2, 4, 0x05, 0x82, 1, 3, 3, 7};  /* 1410 */
-    struct packet_spec spec = udp_out;
+    struct packet_spec spec = worker_udp_out;
     struct harness *harness = *state;
     struct frame frame;
 
     spec.protocol = IPPROTO_TCP;
     spec.tcp_flags = SYN;
     spec.options_length = sizeof(before);
-    put_worker(harness, NODE_OTHER);
+    worker_put(harness, NODE_OTHER);
     spec.options = before;
-    build(&frame, &spec);
+    worker_build(&frame, &spec);
     harness_egress(harness, &frame);
     spec.options = after;
-    build(&frame, &spec);
+    worker_build(&frame, &spec);
     assert_tunnel(harness, VERDICT_PASS, &frame, mac_gateway, mac_uplink, NODE_OWN, NODE_OTHER);
 }
 
@@ -253,22 +202,22 @@ static void test_segment_size_at_an_odd_offset(void **state)
     static const uint8_t before[] = {1, 4, 2, 1, 1, 2, 4, 0x23, 0x28, 0, 0, 0}; /* 9000 */
     static const uint8_t after[] = {1, 4, 2, 1, 1, 2, 4, 0x05, 0x82, 0, 0, 0};
     static const uint8_t small[] = {1, 4, 2, 1, 1, 2, 4, 0x05, 0x00, 0, 0, 0};
-    struct packet_spec spec = udp_out;
+    struct packet_spec spec = worker_udp_out;
     struct harness *harness = *state;
     struct frame frame;
 
     spec.protocol = IPPROTO_TCP;
     spec.tcp_flags = SYN;
     spec.options_length = sizeof(before);
-    put_worker(harness, NODE_UNSEEN); /* the MTU is known even if the neighbour is not */
+    worker_put(harness, NODE_UNSEEN); /* the MTU is known even if the neighbour is not */
     spec.options = before;
-    build(&frame, &spec);
+    worker_build(&frame, &spec);
     harness_egress(harness, &frame);
     spec.options = after;
-    build(&frame, &spec);
+    worker_build(&frame, &spec);
     assert_tunnel(harness, TC_ACT_REDIRECT, &frame, mac_zero, mac_zero, NODE_OWN, NODE_UNSEEN);
     spec.options = small; /* fits already */
-    build(&frame, &spec);
+    worker_build(&frame, &spec);
     harness_egress(harness, &frame);
     assert_tunnel(harness, TC_ACT_REDIRECT, &frame, mac_zero, mac_zero, NODE_OWN, NODE_UNSEEN);
 }
@@ -278,22 +227,22 @@ static void test_broken_tcp_options_are_kept(void **state)
     static const uint8_t zero_length[] = {3, 0, 2, 4, 0x23, 0x28, 0, 0};
     static const uint8_t too_short[] = {3, 1, 2, 4, 0x23, 0x28, 0, 0};
     static const uint8_t cut_short[] = {1, 1, 1, 1, 1, 1, 2, 4};
-    struct packet_spec spec = udp_out;
+    struct packet_spec spec = worker_udp_out;
 
     spec.protocol = IPPROTO_TCP;
     spec.tcp_flags = SYN;
     spec.options_length = sizeof(zero_length);
     spec.options = zero_length;
-    put_worker(*state, NODE_OTHER);
-    expect_tunnel(*state, &spec);
+    worker_put(*state, NODE_OTHER);
+    worker_expect_tunnel(*state, &spec);
     harness_setup(state);
-    put_worker(*state, NODE_OTHER);
+    worker_put(*state, NODE_OTHER);
     spec.options = too_short;
-    expect_tunnel(*state, &spec);
+    worker_expect_tunnel(*state, &spec);
     harness_setup(state);
-    put_worker(*state, NODE_OTHER);
+    worker_put(*state, NODE_OTHER);
     spec.options = cut_short;
-    expect_tunnel(*state, &spec);
+    worker_expect_tunnel(*state, &spec);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, harness_setup, harness_teardown)
