@@ -120,8 +120,11 @@ static int loader_open_loop(struct loader *loader)
     loader->collect = evtimer_new(loader->base, loader_on_collect, loader);
     if (!loader->collect || evtimer_add(loader->collect, &collector_pause) < 0)
         return -ENOMEM;
-    return planner_session_open(loader->base, loader->listener, planner, &loader->apply,
-                                &loader->session);
+    error = planner_session_open(loader->base, loader->listener, planner, &loader->apply,
+                                 &loader->session);
+    if (!error)
+        loader->listener = -1; /* the session's */
+    return error;
 }
 
 /* The programs and links are not ours any more once the helper has them. */
