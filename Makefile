@@ -51,8 +51,10 @@ override LDFLAGS += -pie -Wl,-z,relro,-z,now -Wl,-z,noexecstack -Wl,--as-needed 
 comma := ,
 # $(call say,WORD) stands before a command: its name and target, or with V=1 the command itself.
 say = $(if $(filter 1,$(V)),,@printf '  %-5s %s\n' $(1) $(patsubst $(CURDIR)/%,%,$@);)
-package_cflags = $(if $(1),$(shell $(PKG_CONFIG) --cflags $(1) 2>/dev/null))
-package_libs = $(if $(1),$(shell $(PKG_CONFIG) --libs $(1) 2>/dev/null))
+packages = $(shell $(PKG_CONFIG) $(1) $(COMMON_PACKAGES) $(2) 2>/dev/null)
+# Asked once, not for each object.
+PACKAGE_CFLAGS := $(call packages,--cflags,$(PACKAGES_watcher) $(PACKAGES_loader))
+LIBRARIES_all := $(call packages,--libs,$(PACKAGES_watcher) $(PACKAGES_loader))
 
 MULTIARCH := $(shell $(CC) -print-multiarch 2>/dev/null)
 BPF_CFLAGS := -target bpf -mcpu=v3 -O2 -g -std=gnu11 -Wall -Wextra -Wno-unused-parameter \
@@ -82,8 +84,7 @@ bpf: $(SKELETON)
 
 $(BUILD)/%.o: %.c | $(SKELETON)
 	@mkdir -p $(@D)
-	$(call say,CC)$(CC) $(CPPFLAGS) $(call package_cflags,$(COMMON_PACKAGES) $(PACKAGES_watcher) $(PACKAGES_loader)) \
-		$(CFLAGS) -c $< -o $@
+	$(call say,CC)$(CC) $(CPPFLAGS) $(PACKAGE_CFLAGS) $(CFLAGS) -c $< -o $@
 
 define library
 $(call archive,$(1)): $(call objects,$(1))
@@ -95,7 +96,7 @@ $(foreach lib,$(LIBS),$(eval $(call library,$(lib))))
 define daemon
 $(BUILD)/egressgw-$(1): $(BUILD)/$(1)/main.o $(call archive,$(1)) $(call archive,ipc) $(call archive,common)
 	$$(call say,LINK)$$(CC) $$(CFLAGS) $$(LDFLAGS) $$^ -o $$@ $$(LIBRARIES_ipc) \
-		$$(call package_libs,$$(COMMON_PACKAGES) $$(PACKAGES_$(1)))
+		$$(call packages,--libs,$$(PACKAGES_$(1)))
 endef
 $(foreach name,$(DAEMONS),$(eval $(call daemon,$(name))))
 
@@ -108,7 +109,7 @@ $(SKELETON): $(BUILD)/bpf/egressgw.bpf.o
 
 TEST_ARCHIVES := $(foreach lib,$(DAEMONS) ipc common,$(call archive,$(lib)))
 TEST_LIBRARIES = -lcmocka $(LIBRARIES_ipc) \
-	$(call package_libs,$(COMMON_PACKAGES) $(PACKAGES_watcher) $(PACKAGES_loader)) -lm
+	$(LIBRARIES_all) -lm
 
 # What several test programs share: an archive, so that each takes only what it uses.
 $(BUILD)/libunit.a: $(UNIT_HELPERS)
