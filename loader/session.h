@@ -18,7 +18,8 @@
  */
 struct session;
 
-/* `apply` must outlive the session. Accepts the planner on `listener` and owns it, unless it fails. */
+/* `apply` must outlive the session. Accepts the planner on `listener` and owns it, unless it fails.
+ */
 int planner_session_open(struct event_base *base, int listener, uid_t planner, struct apply *apply,
                          struct session **session) _must_check_;
 void planner_session_close(struct session *session);
