@@ -10,6 +10,7 @@
 
 #include "count.h"
 #include "packet.h"
+#include "protocol.h"
 #include "tunnel.h"
 
 #define NAT_PROBES     48
@@ -183,6 +184,26 @@ __noinline int nat_claim(const struct nat_key *flow, __u32 hash, const struct na
     return REASON(DROP_NO_PORT);
 }
 
+/* Claims all of a protocol without ports. Returns 0 and fills the egress IP, or REASON(why). */
+__noinline int nat_claim_address(const struct nat_key *flow, const struct nat_target *target,
+                                 struct nat_forward *mapping)
+{
+    struct nat_reverse value;
+    struct nat_key key;
+    int error;
+
+    if (!flow || !target || !mapping)
+        return REASON(DROP_INTERNAL);
+    nat_reverse_make(flow, target, &value);
+    nat_reverse_key(flow, &target->egress, 0, &key);
+    error = nat_claim_port(&key, &value, flow, target);
+    if (error)
+        return error < 0 ? error : REASON(DROP_AMBIGUOUS);
+    mapping->egress = target->egress;
+    mapping->egress_port_be = 0;
+    return 0;
+}
+
 /* Gives the flow's claim back, unless another flow has it by now. */
 static __always_inline void nat_release(const struct nat_key *flow,
                                         const struct nat_forward *mapping)
@@ -314,7 +335,10 @@ static __always_inline int nat_settle(const struct packet *packet, const struct 
 
     if (state == NAT_HOLDS)
         return 0;
-    error = nat_claim(&packet->flow, flow_hash(packet), target, mapping);
+    if (packet->has_ports)
+        error = nat_claim(&packet->flow, flow_hash(packet), target, mapping);
+    else
+        error = nat_claim_address(&packet->flow, target, mapping);
     return error ? error : nat_open(packet, target, mapping, state == NAT_REPLACED);
 }
 
@@ -323,10 +347,9 @@ static __always_inline int nat_accepts(const struct packet *packet)
 {
     if (packet->fragment != FRAGMENT_NONE)
         return REASON(DROP_FRAGMENT);
-    if (!packet->has_ports &&
-        (packet->flow.protocol == IPPROTO_TCP || packet->flow.protocol == IPPROTO_UDP))
+    if (!packet->has_ports && protocol_has_ports(packet->flow.protocol))
         return REASON(DROP_MALFORMED);
-    if (!packet->has_ports || packet->icmp == ICMP_REPLY)
+    if ((!packet->has_ports && !protocol_by_address(packet)) || packet->icmp == ICMP_REPLY)
         return REASON(DROP_PROTOCOL);
     return 0;
 }
@@ -334,8 +357,10 @@ static __always_inline int nat_accepts(const struct packet *packet)
 /* Whether a packet from outside can be the answer to a mapping. */
 static __always_inline int nat_may_be_answer(const struct packet *packet)
 {
-    if (!packet->has_ports || packet->fragment != FRAGMENT_NONE)
+    if (packet->fragment != FRAGMENT_NONE)
         return 0;
+    if (!packet->has_ports)
+        return protocol_by_address(packet);
     if (packet->icmp)
         return packet->icmp == ICMP_REPLY;
     return nat_port_usable(packet->flow.local_port_be);

@@ -49,6 +49,8 @@ struct icmp_echo_header {
 enum {
     ICMP_ECHOREPLY = 0,
     ICMP_ECHO = 8,
+    ICMP_TIMESTAMP = 13, /* has the identifier where an echo has it */
+    ICMP_TIMESTAMPREPLY = 14,
     ICMPV6_ECHO = 128,
     ICMPV6_ECHOREPLY = 129,
     ICMPV6_DISCOVERY_FIRST = 133, /* router solicitation .. redirect */
@@ -72,7 +74,13 @@ enum {
 #define IP_FRAGMENT_OFFSET   0x1fff
 #define IPV6_MORE_FRAGMENTS  0x0001
 #define IPV6_FRAGMENT_OFFSET 0xfff8
-#define IP_ECN_CE            3
+
+/* Congestion, in the traffic class. */
+#define IP_ECN_NOT_ECT 0
+#define IP_ECN_ECT_1   1
+#define IP_ECN_ECT_0   2
+#define IP_ECN_CE      3
+#define IP_ECN_MASK    3
 
 /* Longest headers that are looked at: IPv4 with options, TCP without. */
 #define HEADERS_LONGEST (60 + sizeof(struct tcphdr))
@@ -90,7 +98,7 @@ struct packet {
     __u8 traffic_class;
     __u8 hop_limit;
     __u8 fragment;  /* FRAGMENT_* */
-    __u8 has_ports; /* TCP, UDP or ICMP echo, and the ports (or the identifier) are in it */
+    __u8 has_ports; /* TCP, UDP, ICMP echo or alike, and the ports (or the identifier) are in it */
     __u8 icmp;      /* enum icmp_kind */
     __u8 tcp_flags; /* 0 where it is not TCP */
     __u8 l4_length; /* of the TCP or UDP header, in bytes */
@@ -157,8 +165,11 @@ static __always_inline void packet_parse_tcp(struct packet *packet, const struct
 
 static __always_inline enum icmp_kind icmp_kind(const struct packet *packet, __u8 type)
 {
-    if (packet->version == 4)
-        return type == ICMP_ECHO ? ICMP_REQUEST : type == ICMP_ECHOREPLY ? ICMP_REPLY : ICMP_OTHER;
+    if (packet->version == 4) {
+        if (type == ICMP_ECHO || type == ICMP_TIMESTAMP)
+            return ICMP_REQUEST;
+        return type == ICMP_ECHOREPLY || type == ICMP_TIMESTAMPREPLY ? ICMP_REPLY : ICMP_OTHER;
+    }
     /* Neighbours refuse it with any other hop limit, so no router has forwarded it. */
     if (type >= ICMPV6_DISCOVERY_FIRST && type <= ICMPV6_DISCOVERY_LAST && packet->hop_limit == 255)
         return ICMP_DISCOVERY;
@@ -174,6 +185,12 @@ static __always_inline void packet_parse_icmp(struct packet *packet,
         packet_set_ports(packet, OUTBOUND, icmp->id, 0);
 }
 
+/* UDP-Lite and DCCP have their ports and their checksum where UDP has them. */
+static __always_inline int protocol_is_like_udp(__u8 protocol)
+{
+    return protocol == IPPROTO_UDP || protocol == IPPROTO_UDPLITE || protocol == IPPROTO_DCCP;
+}
+
 static __always_inline void packet_parse_l4(struct packet *packet, const void *l4, const void *end,
                                             enum direction direction)
 {
@@ -184,7 +201,7 @@ static __always_inline void packet_parse_l4(struct packet *packet, const void *l
     if (packet->flow.protocol == IPPROTO_TCP) {
         if (room >= sizeof(struct tcphdr) && l4 + sizeof(struct tcphdr) <= end)
             packet_parse_tcp(packet, l4, direction);
-    } else if (packet->flow.protocol == IPPROTO_UDP) {
+    } else if (protocol_is_like_udp(packet->flow.protocol)) {
         const struct udphdr *udp = l4;
 
         if (room >= sizeof(*udp) && l4 + sizeof(*udp) <= end) {

@@ -100,7 +100,11 @@ static __always_inline int l4_fields_find(const struct packet *packet, struct l4
     case IPPROTO_TCP:
         fields->checksum = packet->l4 + __builtin_offsetof(struct tcphdr, check);
         return 1;
+    case IPPROTO_DCCP: /* for which 0 is a sum like others */
+        fields->checksum = packet->l4 + __builtin_offsetof(struct udphdr, check);
+        return 1;
     case IPPROTO_UDP:
+    case IPPROTO_UDPLITE:
         fields->checksum = packet->l4 + __builtin_offsetof(struct udphdr, check);
         fields->flags = BPF_F_MARK_MANGLED_0;
         fields->pseudo_flags |= BPF_F_MARK_MANGLED_0;
@@ -190,15 +194,20 @@ static __always_inline int traffic_class_store_v6(struct __sk_buff *skb,
 }
 
 /*
- * Hands on that a router on the way of the tunnel marked it as congested, where the flow's ends
- * understand that.
+ * Hands on what routers on the way of the tunnel marked its header with, as RFC 6040 has it. A mark
+ * that the flow's ends do not understand is a loss. Returns 0 or REASON(why).
  */
-static __always_inline int packet_mark_congested(struct __sk_buff *skb, struct packet *packet)
+static __always_inline int packet_carry_congestion(struct __sk_buff *skb, struct packet *packet,
+                                                   __u8 outer_traffic_class)
 {
-    __u8 traffic_class = packet->traffic_class | IP_ECN_CE;
+    __u8 inner = packet->traffic_class & IP_ECN_MASK, outer = outer_traffic_class & IP_ECN_MASK;
+    __u8 traffic_class = (packet->traffic_class & ~IP_ECN_MASK) | outer;
     int error;
 
-    if (!(packet->traffic_class & IP_ECN_CE) || traffic_class == packet->traffic_class)
+    if (inner == IP_ECN_NOT_ECT)
+        return outer == IP_ECN_CE ? REASON(DROP_CONGESTION) : 0;
+    if (outer == inner || inner == IP_ECN_CE ||
+        (outer != IP_ECN_CE && (inner != IP_ECN_ECT_0 || outer != IP_ECN_ECT_1)))
         return 0;
     if (packet->version == 4)
         error = traffic_class_store_v4(skb, packet, traffic_class);

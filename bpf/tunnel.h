@@ -323,9 +323,7 @@ static __always_inline int tunnel_strip(struct __sk_buff *skb, struct packet *pa
         return REASON(DROP_INTERNAL);
     packet->l3 -= overhead;
     packet->l4 -= overhead;
-    if ((outer_traffic_class & IP_ECN_CE) == IP_ECN_CE)
-        return packet_mark_congested(skb, packet);
-    return 0;
+    return packet_carry_congestion(skb, packet, outer_traffic_class);
 }
 
 #endif

@@ -16,7 +16,7 @@
 
 #include <egressgw/ip_addr.h>
 
-#define LAYOUT_VERSION 1
+#define LAYOUT_VERSION 2
 
 /* Names of the maps; each is pinned as <paths.bpf>/maps/<name>. */
 #define MAP_ENDPOINTS   "endpoints"
@@ -230,13 +230,17 @@ enum drop_reason {
     DROP_NO_PORT,          /* no free port at the egress IP towards this destination */
     DROP_NAT_FULL,         /* the table of mappings is full (limits.nat) */
     DROP_PROTOCOL,         /* a protocol or packet that cannot be translated */
-    DROP_FRAGMENT,         /* a fragment: its ports are not in it */
+    DROP_FRAGMENT,         /* a fragment that overlaps another, or is too short for its headers */
     DROP_MALFORMED,        /* headers that contradict each other or the packet's length */
     DROP_TOO_BIG,          /* does not fit the tunnel */
     DROP_HOP_LIMIT,        /* hop limit used up */
     DROP_NO_ROUTE,         /* no route to the gateway, or from the gateway to the destination */
     DROP_NO_TABLE,         /* group or slot missing from the tables */
     DROP_INTERNAL,         /* the kernel refused a change of the packet */
+    DROP_AMBIGUOUS,        /* a protocol without ports that another pod speaks with this address */
+    DROP_CONGESTION,       /* a router marked the tunnel's packet, and the one inside cannot be */
+    DROP_FRAGMENT_EARLY,   /* a later fragment of a packet whose first one was not seen */
+    DROP_NO_MAPPING,       /* a pod's ICMP error about a packet that no mapping belongs to */
     DROP_LIMIT,
     COUNT_ENCAPSULATED = DROP_LIMIT, /* worker: sent into the tunnel */
     COUNT_DECAPSULATED,              /* worker: answers taken from the tunnel */

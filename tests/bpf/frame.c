@@ -155,6 +155,8 @@ static size_t l4_header(const struct packet_spec *spec)
     case IPPROTO_TCP:
         return 20 + spec->options_length;
     case IPPROTO_UDP:
+    case IPPROTO_UDPLITE:
+    case IPPROTO_DCCP:
     case IPPROTO_ICMP:
     case IPPROTO_ICMPV6:
         return 8;
@@ -174,6 +176,8 @@ static void set_l4(struct frame *frame, size_t offset, const struct packet_spec 
         frame_set_u16(frame, offset + 16, checksum_of(frame->data + offset, length, pseudo));
         break;
     case IPPROTO_UDP:
+    case IPPROTO_UDPLITE: /* with its length as what the checksum covers: all of it */
+    case IPPROTO_DCCP:    /* with a header that is not complete */
         frame_set_u16(frame, offset, spec->source_port);
         frame_set_u16(frame, offset + 2, spec->destination_port);
         frame_set_u16(frame, offset + 4, length);

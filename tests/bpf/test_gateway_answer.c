@@ -253,7 +253,7 @@ static void test_local_pod_drops(void **state)
     assert_drop(*state, DROP_NO_EGRESS_IP);
     harness_setup(state);
     put_local_pod(*state);
-    spec.protocol = IPPROTO_ESP;
+    spec.protocol = IPPROTO_AH;
     frame_build(&frame, mac_router, mac_uplink, &spec);
     harness_egress(*state, &frame);
     assert_drop(*state, DROP_PROTOCOL);

@@ -1,138 +1,30 @@
 // SPDX-License-Identifier: Apache-2.0
 /* A gateway with IPv6: translation both ways, in every mix of families. */
 
-#include "roles.h"
+#include "families.h"
 
 #include <arpa/inet.h>
 #include <bpf/bpf.h>
 #include <string.h>
 
-/* What is inside the tunnel and what is around it. */
-struct families {
-    const char *pod, *server, *prefix, *egress, *own, *worker;
-    unsigned int length;
-    int icmp;
-};
-
-static const struct families v6_in_v6 = {
-    POD_OTHER6, SERVER6, "2001:db8:7::", EGRESS_IP6, NODE_OWN6, NODE_OTHER6, 48, IPPROTO_ICMPV6};
 static const struct families v6_in_v4 = {POD_OTHER6, SERVER6, "2001:db8:7::", EGRESS_IP6, NODE_OWN,
                                          NODE_OTHER, 48,      IPPROTO_ICMPV6};
 static const struct families v4_in_v6 = {POD_OTHER, SERVER,      "192.0.2.0", EGRESS_IP,
                                          NODE_OWN6, NODE_OTHER6, 24,          IPPROTO_ICMP};
-static const struct families *const mixes[] = {&v6_in_v6, &v6_in_v4, &v4_in_v6};
-
-static void put_gateway_role(struct harness *harness, const struct families *families)
-{
-    put_endpoint(harness, families->pod, families->worker, TEST_PROFILE, 0);
-    put_route(harness, TEST_PROFILE, families->prefix, families->length, ROUTE_GATEWAY);
-    put_gateway(harness, 1, families->own, families->egress, GATEWAY_LOCAL);
-    put_node(harness, families->worker, 0);
-    put_node(harness, families->own, NODE_SELF | NODE_GATEWAY);
-}
-
-static struct packet_spec udp_out(const struct families *families)
-{
-    return (struct packet_spec){
-        .source = families->pod,
-        .destination = families->server,
-        .protocol = IPPROTO_UDP,
-        .source_port = 20000,
-        .destination_port = 53,
-        .hop_limit = 61,
-        .traffic_class = 0x28,
-        .flow_label = 0x54321,
-        .payload = 31,
-    };
-}
-
-static void receive(struct harness *harness, const struct families *families,
-                    const struct packet_spec *spec)
-{
-    struct frame frame;
-
-    frame_build(&frame, mac_router, mac_uplink, spec);
-    frame_encapsulate(&frame, mac_uplink, mac_gateway, families->worker, families->own, 77, 50000,
-                      TEST_VNI);
-    harness_ingress(harness, &frame);
-}
-
-/* The last run sent that packet on, with the egress IP and one hop less. */
-static void assert_translated(struct harness *harness, const struct families *families,
-                              const struct packet_spec *spec, uint16_t port)
-{
-    struct packet_spec sent = *spec;
-    struct frame expected;
-
-    sent.source = families->egress;
-    sent.source_port = port;
-    sent.hop_limit--;
-    frame_build(&expected, mac_router, mac_uplink, &sent);
-    assert_int_equal(harness->verdict, TC_ACT_REDIRECT);
-    assert_int_equal(harness->mark_out, DATAPATH_MARK);
-    assert_frame(&harness->out, &expected);
-}
-
-static uint16_t port_of(struct harness *harness, const struct packet_spec *spec)
-{
-    int icmp = spec->protocol == IPPROTO_ICMP || spec->protocol == IPPROTO_ICMPV6;
-    struct nat_key key = flow_key(spec->protocol, spec->source, spec->source_port,
-                                  spec->destination, icmp ? 0 : spec->destination_port);
-    struct nat_forward forward;
-
-    assert_int_equal(get_forward(harness, &key, &forward), 0);
-    return ntohs(forward.egress_port_be);
-}
-
-/* The answer to a packet that left with that port. */
-static struct packet_spec answer_to(const struct families *families, const struct packet_spec *out,
-                                    uint16_t port)
-{
-    struct packet_spec in = *out;
-
-    in.source = families->server;
-    in.destination = families->egress;
-    in.source_port = out->destination_port;
-    in.destination_port = port;
-    in.hop_limit = 57;
-    in.traffic_class = 0;
-    if (out->protocol == families->icmp) {
-        in.source_port = port;
-        in.icmp_type = families->icmp == IPPROTO_ICMP ? 0 : 129;
-    }
-    return in;
-}
-
-static void assert_answered(struct harness *harness, const struct families *families,
-                            const struct packet_spec *in, uint16_t port)
-{
-    struct packet_spec sent = *in;
-    struct frame expected;
-
-    sent.destination = families->pod;
-    sent.destination_port = port;
-    if (sent.protocol == families->icmp)
-        sent.source_port = port;
-    sent.hop_limit--;
-    frame_build(&expected, mac_uplink, mac_router, &sent);
-    assert_tunnel(harness, TC_ACT_REDIRECT, &expected, mac_gateway, mac_uplink, families->own,
-                  families->worker);
-}
+static const struct families *const mixes[] = {&families_v6, &v6_in_v4, &v4_in_v6};
 
 static void there_and_back(struct harness *harness, const struct families *families,
                            const struct packet_spec *out)
 {
     struct packet_spec in;
-    struct frame frame;
     uint16_t port;
 
-    receive(harness, families, out);
-    port = port_of(harness, out);
-    assert_translated(harness, families, out, port);
-    in = answer_to(families, out, port);
-    frame_build(&frame, mac_uplink, mac_router, &in);
-    harness_ingress(harness, &frame);
-    assert_answered(harness, families, &in, out->source_port);
+    families_receive(harness, families, out);
+    port = families_port(harness, out);
+    families_assert_sent(harness, families, out, port);
+    in = families_answer_to(families, out, port);
+    families_answer(harness, &in);
+    families_assert_answered(harness, families, &in, out->source_port);
 }
 
 static void translate_all(void **state, int old_decap)
@@ -145,19 +37,19 @@ static void translate_all(void **state, int old_decap)
         const int protocols[] = {IPPROTO_TCP, IPPROTO_UDP, mixes[i]->icmp};
 
         for (size_t j = 0; j < 3; j++) {
-            struct packet_spec out = udp_out(mixes[i]);
+            struct packet_spec out = families_udp_out(mixes[i]);
 
             harness_reload(harness, &config, 1024);
-            put_gateway_role(harness, mixes[i]);
+            families_put(harness, mixes[i]);
             out.protocol = protocols[j];
             out.tcp_flags = ACK;
             out.icmp_type = mixes[i]->icmp == IPPROTO_ICMP ? 8 : 128;
             there_and_back(harness, mixes[i], &out);
-            assert_int_equal(port_of(harness, &out), 20000);
+            assert_int_equal(families_port(harness, &out), 20000);
             out.source_port = 40000; /* the host's range: replaced */
             out.payload = 32;
             there_and_back(harness, mixes[i], &out);
-            assert_int_not_equal(port_of(harness, &out), 40000);
+            assert_int_not_equal(families_port(harness, &out), 40000);
             assert_int_equal(get_counter(harness, COUNT_TRANSLATED_OUT).packets, 2);
             assert_int_equal(get_counter(harness, COUNT_TRANSLATED_IN).packets, 2);
         }
@@ -177,13 +69,13 @@ static void test_there_and_back_on_older_kernels(void **state)
 /* A sum that comes out as zero is sent as 0xffff: zero would mean that there is none. */
 static void test_checksum_is_never_zero(void **state)
 {
-    struct packet_spec out = udp_out(&v6_in_v6), sent = out;
+    struct packet_spec out = families_udp_out(&families_v6), sent = out;
     struct harness *harness = *state;
     size_t payload = FRAME_ETHERNET + 48, check = FRAME_ETHERNET + 46;
     struct frame frame, expected;
     uint16_t sum;
 
-    put_gateway_role(harness, &v6_in_v6);
+    families_put(harness, &families_v6);
     sent.source = EGRESS_IP6;
     sent.hop_limit--;
     frame_build(&expected, mac_router, mac_uplink, &sent);
@@ -208,57 +100,57 @@ static void test_checksum_is_never_zero(void **state)
 /* IPv6 packets of a tunnel may lack the checksum; they stay that way. */
 static void test_udp_without_checksum(void **state)
 {
-    struct packet_spec out = udp_out(&v6_in_v6);
+    struct packet_spec out = families_udp_out(&families_v6);
 
     out.no_checksum = 1;
-    put_gateway_role(*state, &v6_in_v6);
-    receive(*state, &v6_in_v6, &out);
-    assert_translated(*state, &v6_in_v6, &out, 20000);
+    families_put(*state, &families_v6);
+    families_receive(*state, &families_v6, &out);
+    families_assert_sent(*state, &families_v6, &out, 20000);
 }
 
 static void test_family_without_an_egress_ip(void **state)
 {
-    struct packet_spec out = udp_out(&v6_in_v6);
+    struct packet_spec out = families_udp_out(&families_v6);
 
-    put_gateway_role(*state, &v6_in_v6);
+    families_put(*state, &families_v6);
     put_gateway(*state, 1, NODE_OWN6, NULL, GATEWAY_LOCAL);
-    receive(*state, &v6_in_v6, &out);
+    families_receive(*state, &families_v6, &out);
     assert_drop(*state, DROP_NO_EGRESS_IP);
     harness_setup(state);
-    put_gateway_role(*state, &v6_in_v6);
+    families_put(*state, &families_v6);
     put_gateway(*state, 1, NODE_OWN6, EGRESS_IP, GATEWAY_LOCAL); /* never one of the other family */
-    receive(*state, &v6_in_v6, &out);
+    families_receive(*state, &families_v6, &out);
     assert_drop(*state, DROP_NO_EGRESS_IP);
 }
 
 static void expect_drop(void **state, const struct packet_spec *out, enum drop_reason reason)
 {
     harness_setup(state);
-    put_gateway_role(*state, &v6_in_v6);
-    receive(*state, &v6_in_v6, out);
+    families_put(*state, &families_v6);
+    families_receive(*state, &families_v6, out);
     assert_drop(*state, reason);
 }
 
 static void test_what_is_dropped(void **state)
 {
-    struct packet_spec out = udp_out(&v6_in_v6);
+    struct packet_spec out = families_udp_out(&families_v6);
 
     out.hop_limit = 1;
     expect_drop(state, &out, DROP_HOP_LIMIT);
-    out = udp_out(&v6_in_v6);
+    out = families_udp_out(&families_v6);
     out.source = "fd00:10:244:2::8";
     expect_drop(state, &out, DROP_UNKNOWN_ENDPOINT);
     out.source = "fe80::7";
     expect_drop(state, &out, DROP_MALFORMED);
     out.source = "::ffff:10.244.2.7"; /* must not be taken for the IPv4 pod */
     expect_drop(state, &out, DROP_MALFORMED);
-    out = udp_out(&v6_in_v6);
+    out = families_udp_out(&families_v6);
     out.destination = "::ffff:192.0.2.10";
     expect_drop(state, &out, DROP_MALFORMED);
     out.destination = NODE_OTHER6; /* in the cluster */
     expect_drop(state, &out, DROP_NOT_GATEWAY);
-    out = udp_out(&v6_in_v6);
-    out.protocol = IPPROTO_SCTP;
+    out = families_udp_out(&families_v6);
+    out.protocol = IPPROTO_AH;
     expect_drop(state, &out, DROP_PROTOCOL);
     out.protocol = IPPROTO_ICMP; /* not in IPv6 */
     out.icmp_type = 8;
@@ -272,42 +164,42 @@ static void test_what_is_dropped(void **state)
 
 static void test_worker_of_another_address(void **state)
 {
-    struct packet_spec out = udp_out(&v6_in_v6);
-    struct families lying = v6_in_v6;
+    struct packet_spec out = families_udp_out(&families_v6);
+    struct families lying = families_v6;
 
     lying.worker = "fd00::3";
-    put_gateway_role(*state, &v6_in_v6);
-    receive(*state, &lying, &out);
+    families_put(*state, &families_v6);
+    families_receive(*state, &lying, &out);
     assert_drop(*state, DROP_UNKNOWN_NODE);
     harness_setup(state);
-    put_gateway_role(*state, &v6_in_v6);
+    families_put(*state, &families_v6);
     put_node(*state, "fd00::3", 0);
-    receive(*state, &lying, &out);
+    families_receive(*state, &lying, &out);
     assert_drop(*state, DROP_WRONG_NODE);
 }
 
 static void test_no_route_to_the_destination(void **state)
 {
-    struct packet_spec out = udp_out(&v6_in_v6);
+    struct packet_spec out = families_udp_out(&families_v6);
 
-    put_gateway_role(*state, &v6_in_v6);
+    families_put(*state, &families_v6);
     put_route(*state, TEST_PROFILE, "2001:db8:bad::", 48, ROUTE_GATEWAY);
     out.destination = "2001:db8:bad::1";
-    receive(*state, &v6_in_v6, &out);
+    families_receive(*state, &families_v6, &out);
     assert_drop(*state, DROP_NO_ROUTE);
 }
 
 static void test_malformed_packets_inside(void **state)
 {
     struct harness *harness = *state;
-    struct packet_spec out = udp_out(&v6_in_v6);
+    struct packet_spec out = families_udp_out(&families_v6);
 
     for (int i = 0; i < 3; i++) {
         size_t inner = FRAME_ETHERNET + FRAME_TUNNEL6;
         struct frame frame;
 
         harness_setup(state);
-        put_gateway_role(harness, &v6_in_v6);
+        families_put(harness, &families_v6);
         frame_build(&frame, mac_router, mac_uplink, &out);
         frame_encapsulate(&frame, mac_uplink, mac_gateway, NODE_OTHER6, NODE_OWN6, 77, 50000,
                           TEST_VNI);
@@ -324,12 +216,12 @@ static void test_malformed_packets_inside(void **state)
 
 static void test_answers_that_are_not_ours(void **state)
 {
-    struct packet_spec out = udp_out(&v6_in_v6), in;
+    struct packet_spec out = families_udp_out(&families_v6), in;
     struct harness *harness = *state;
     struct frame frame;
 
-    put_gateway_role(harness, &v6_in_v6);
-    in = answer_to(&v6_in_v6, &out, 20000);
+    families_put(harness, &families_v6);
+    in = families_answer_to(&families_v6, &out, 20000);
     frame_build(&frame, mac_uplink, mac_router, &in);
     harness_ingress(harness, &frame);
     assert_pass(harness, &frame, COUNT_NOTHING);
@@ -342,11 +234,11 @@ static void test_answers_that_are_not_ours(void **state)
 
 static void test_pod_of_this_node(void **state)
 {
-    struct packet_spec out = udp_out(&v6_in_v6), in, sent;
+    struct packet_spec out = families_udp_out(&families_v6), in, sent;
     struct harness *harness = *state;
     struct frame frame, expected;
 
-    put_gateway_role(harness, &v6_in_v6);
+    families_put(harness, &families_v6);
     put_endpoint(harness, POD_OTHER6, NODE_OWN6, TEST_PROFILE, ENDPOINT_LOCAL);
     frame_build(&frame, mac_router, mac_uplink, &out);
     harness_egress(harness, &frame);
@@ -354,7 +246,7 @@ static void test_pod_of_this_node(void **state)
     sent.source = EGRESS_IP6;
     frame_build(&expected, mac_router, mac_uplink, &sent);
     assert_pass(harness, &expected, COUNT_TRANSLATED_OUT);
-    in = answer_to(&v6_in_v6, &out, 20000);
+    in = families_answer_to(&families_v6, &out, 20000);
     frame_build(&frame, mac_uplink, mac_router, &in);
     harness_ingress(harness, &frame);
     in.destination = POD_OTHER6;
