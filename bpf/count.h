@@ -9,8 +9,8 @@
 #include "maps.h"
 
 /*
- * Functions that can refuse a packet return 0 or REASON(why); verdict_drop() turns that into the
- * verdict of the program.
+ * Functions that can refuse a packet return 0 or REASON(why); verdict_drop() of drop.h turns that
+ * into the verdict of the program.
  */
 #define REASON(reason) (-1 - (int)(reason))
 
@@ -32,10 +32,22 @@ static __always_inline void count(struct __sk_buff *skb, __u32 index)
     }
 }
 
-static __always_inline int verdict_drop(struct __sk_buff *skb, int error)
+/* Under which number a policy is counted. */
+static __always_inline __u16 policy_index(__u32 policy)
 {
-    count(skb, REASON(error));
-    return TC_ACT_SHOT;
+    return policy < POLICIES_COUNTED ? policy : 0;
+}
+
+/* Counts an IP packet of that many bytes for a policy_index(). */
+static __always_inline void count_policy(__u16 policy, __u32 length)
+{
+    __u32 index = policy;
+    struct counter *counter = bpf_map_lookup_elem(&policy_counters, &index);
+
+    if (counter) {
+        counter->packets++;
+        counter->bytes += length;
+    }
 }
 
 #endif

@@ -7,6 +7,7 @@
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 #include "count.h"
+#include "drop.h"
 #include "gateway.h"
 #include "maps.h"
 #include "packet.h"
@@ -24,11 +25,11 @@ int egressgw_egress(struct __sk_buff *skb)
     if (skb->mark == config.mark)
         return VERDICT_PASS;
     error = packet_read(skb, &packet, OUTBOUND);
+    packet.at_egress = 1;
     if (error == PACKET_MAPPED && skb->ingress_ifindex)
-        return verdict_drop(skb, REASON(DROP_MALFORMED));
+        return verdict_drop(skb, &packet, REASON(DROP_MALFORMED));
     if (error)
         return VERDICT_PASS;
-    packet.at_egress = 1;
     return worker_send(skb, &packet);
 }
 
@@ -68,18 +69,18 @@ static __always_inline int ingress_tunnel(struct __sk_buff *skb, struct packet *
     int error = tunnel_parse(skb, packet, version);
 
     if (error)
-        return verdict_drop(skb, error);
+        return verdict_drop(skb, packet, error);
     endpoint = endpoint_lookup(&packet->flow.local);
     if (endpoint && ip_addr_equal(&endpoint->node, &node))
         return gateway_receive(skb, packet, endpoint, &node, outer_traffic_class);
     entry = bpf_map_lookup_elem(&nodes, &node);
     if (!entry)
-        return verdict_drop(skb, REASON(DROP_UNKNOWN_NODE));
+        return verdict_drop(skb, packet, REASON(DROP_UNKNOWN_NODE));
     if (endpoint)
-        return verdict_drop(skb, REASON(DROP_WRONG_NODE));
+        return verdict_drop(skb, packet, REASON(DROP_WRONG_NODE));
     packet_turn(packet);
     if (!endpoint_lookup_local(&packet->flow.local))
-        return verdict_drop(skb, REASON(DROP_UNKNOWN_ENDPOINT));
+        return verdict_drop(skb, packet, REASON(DROP_UNKNOWN_ENDPOINT));
     return worker_receive(skb, packet, entry, outer_traffic_class);
 }
 
@@ -94,7 +95,7 @@ int egressgw_ingress(struct __sk_buff *skb)
         return VERDICT_PASS;
     tunnel = ingress_is_tunnel(skb, &packet);
     if (tunnel < 0)
-        return verdict_drop(skb, tunnel);
+        return verdict_drop(skb, &packet, tunnel);
     if (tunnel)
         return ingress_tunnel(skb, &packet, tunnel);
     endpoint = endpoint_lookup(&packet.flow.local);

@@ -4,6 +4,7 @@
 
 /* This node as a gateway: out with the egress IP, and answers back to the pod. */
 
+#include "drop.h"
 #include "flow.h"
 #include "nat.h"
 #include "tunnel.h"
@@ -34,20 +35,21 @@ __noinline int gateway_send(struct __sk_buff *skb, struct packet *packet,
     int error;
 
     if (!packet || !mapping)
-        return verdict_drop(skb, REASON(DROP_INTERNAL));
+        return verdict_drop(skb, packet, REASON(DROP_INTERNAL));
     gateway_query(skb, packet, mapping, &query);
     query.ifindex = ifindex;
     error = hop_lookup(skb, &query, &hop);
     if (!error)
         error = packet_rewrite(skb, packet, &mapping->egress, mapping->egress_port_be, hop_limit);
     if (error)
-        return verdict_drop(skb, error);
+        return verdict_drop(skb, packet, error);
     if (hop.state == HOP_RESOLVED) {
         hop_set_addresses(&hop, addresses, addresses + ETH_ALEN);
         if (bpf_skb_store_bytes(skb, 0, addresses, sizeof(addresses), BPF_F_RECOMPUTE_CSUM))
-            return verdict_drop(skb, REASON(DROP_INTERNAL));
+            return verdict_drop(skb, packet, REASON(DROP_INTERNAL));
     }
     count(skb, COUNT_TRANSLATED_OUT);
+    count_policy(packet->policy, packet->length);
     return hop_send(skb, packet, &hop);
 }
 
@@ -92,22 +94,24 @@ static __always_inline int gateway_receive(struct __sk_buff *skb, struct packet 
 {
     const struct gateway *gateway;
     struct nat_forward mapping = {};
-    __u32 policy, ifindex = skb->ifindex;
+    __u32 policy = 0, ifindex = skb->ifindex;
     int error = nat_accepts(packet);
 
     if (!error && packet->hop_limit <= 1)
         error = REASON(DROP_HOP_LIMIT);
     if (!error && !nat_recent(packet, clock_ticks(), &mapping)) {
         error = gateway_decide(packet, endpoint, &gateway, &policy);
+        mapping.policy = policy;
         if (!error)
             error = gateway_map(packet, gateway, policy, node, &mapping);
         if (!error && gateway->ifindex)
             ifindex = gateway->ifindex;
     }
+    packet->policy = policy_index(mapping.policy);
     if (!error)
         error = tunnel_strip(skb, packet, outer_traffic_class);
     if (error)
-        return verdict_drop(skb, error);
+        return verdict_drop(skb, packet, error);
     return gateway_send(skb, packet, &mapping, packet->hop_limit - 1, ifindex);
 }
 
@@ -123,7 +127,7 @@ static __always_inline int gateway_send_local(struct __sk_buff *skb, struct pack
     if (!error)
         error = gateway_map(packet, gateway, policy, &here, &mapping);
     if (error)
-        return verdict_drop(skb, error);
+        return verdict_drop(skb, packet, error);
     return gateway_send(skb, packet, &mapping, packet->hop_limit, ifindex);
 }
 
@@ -138,8 +142,9 @@ static __always_inline int gateway_deliver_local(struct __sk_buff *skb, struct p
     nat_reverse_key(&packet->flow, &reverse->pod, reverse->pod_port_be, &pod);
     flow_find_masquerade(&pod, &address, &port_be);
     if (packet_rewrite(skb, packet, &address, port_be, packet->hop_limit))
-        return verdict_drop(skb, REASON(DROP_INTERNAL));
+        return verdict_drop(skb, packet, REASON(DROP_INTERNAL));
     count(skb, COUNT_TRANSLATED_IN);
+    count_policy(packet->policy, packet->length);
     return VERDICT_PASS;
 }
 
@@ -155,15 +160,16 @@ static __always_inline int gateway_answer(struct __sk_buff *skb, struct packet *
     reverse = bpf_map_lookup_elem(&nat_reverse, &packet->flow);
     if (!reverse)
         return VERDICT_PASS;
+    packet->policy = reverse->policy;
     nat_use_note(&reverse->use, packet, clock_ticks());
     if (ip_addr_is_none(&reverse->node))
         return gateway_deliver_local(skb, packet, reverse);
     if (packet->hop_limit <= 1)
-        return verdict_drop(skb, REASON(DROP_HOP_LIMIT));
+        return verdict_drop(skb, packet, REASON(DROP_HOP_LIMIT));
     pod = reverse->pod;
     port_be = reverse->pod_port_be;
     if (packet_rewrite(skb, packet, &pod, port_be, packet->hop_limit - 1))
-        return verdict_drop(skb, REASON(DROP_INTERNAL));
+        return verdict_drop(skb, packet, REASON(DROP_INTERNAL));
     return tunnel_send(skb, packet, &reverse->node, COUNT_TRANSLATED_IN);
 }
 

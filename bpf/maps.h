@@ -87,6 +87,35 @@ struct {
     __type(value, struct counter);
 } counters SEC(".maps");
 
+struct {
+    __uint(type, BPF_MAP_TYPE_HASH);
+    __uint(map_flags, BPF_F_NO_PREALLOC);
+    __uint(max_entries, POLICIES_COUNTED);
+    __type(key, __u32);
+    __type(value, struct policy_name);
+} policies SEC(".maps");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+    __uint(max_entries, POLICIES_COUNTED);
+    __type(key, __u32);
+    __type(value, struct counter);
+} policy_counters SEC(".maps");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+    __uint(max_entries, DROP_LOG_SIZE);
+    __type(key, __u32);
+    __type(value, struct drop_record);
+} drop_log SEC(".maps");
+
+struct {
+    __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+    __uint(max_entries, 1);
+    __type(key, __u32);
+    __type(value, struct drop_state);
+} drop_state SEC(".maps");
+
 /* The tick in which each next hop was last confirmed; see hop_is_due(). Not pinned: each load
  * starts anew. */
 #define NEXT_HOPS 256 /* a power of two */

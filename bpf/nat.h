@@ -99,6 +99,7 @@ static __always_inline void nat_reverse_make(const struct nat_key *flow,
     reverse->pod = flow->local;
     reverse->pod_port_be = flow->local_port_be;
     reverse->node = target->node;
+    reverse->policy = policy_index(target->policy);
     reverse->use.last_seen = target->now;
 }
 
@@ -115,6 +116,8 @@ static __always_inline void nat_reverse_adopt(struct nat_reverse *reverse,
 {
     if (!ip_addr_equal(&reverse->node, &target->node))
         reverse->node = target->node;
+    if (reverse->policy != policy_index(target->policy))
+        reverse->policy = policy_index(target->policy);
     if (reverse->use.last_seen != target->now)
         reverse->use.last_seen = target->now;
 }
@@ -274,6 +277,7 @@ static __always_inline int nat_recent(const struct packet *packet, __u32 now,
     nat_use_note(&found->use, packet, now);
     mapping->egress = found->egress;
     mapping->egress_port_be = found->egress_port_be;
+    mapping->policy = found->policy;
     return 1;
 }
 

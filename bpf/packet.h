@@ -106,7 +106,8 @@ struct packet {
     __u8 at_egress; /* 1: of the interface that skb->ifindex names */
     __u8 version;   /* of IP: 4 or 6 */
     __u8 outer;     /* the version of the IP header around the tunnel, 0: there is none */
-    __u8 reserved[3];
+    __u8 reserved;
+    __u16 policy; /* policy_index() of the one that decides its way, 0: none, or not known yet */
 };
 
 /*

@@ -4,6 +4,7 @@
 
 /* VXLAN, built and stripped in place. */
 
+#include "drop.h"
 #include "forward.h"
 #include "rewrite.h"
 #include "route.h"
@@ -217,21 +218,22 @@ __noinline int tunnel_send(struct __sk_buff *skb, const struct packet *packet,
     int error;
 
     if (!packet || !node || !own)
-        return verdict_drop(skb, REASON(DROP_NO_TABLE));
+        return verdict_drop(skb, packet, REASON(DROP_NO_TABLE));
     query.source = ip_addr_is_v4(node) ? &own->node_v4 : &own->node_v6;
     query.destination = node;
     if (ip_addr_is_none(query.source) || ip_addr_is_none(node))
-        return verdict_drop(skb, REASON(DROP_NO_TABLE));
+        return verdict_drop(skb, packet, REASON(DROP_NO_TABLE));
     overhead = tunnel_overhead(ip_addr_is_v4(node) ? 4 : 6);
     tunnel_query(skb, packet, overhead, &query);
     if (tunnel_lower_segment_size(skb, packet, &query, &hop.fib, overhead))
-        return verdict_drop(skb, REASON(DROP_INTERNAL));
+        return verdict_drop(skb, packet, REASON(DROP_INTERNAL));
     error = hop_lookup(skb, &query, &hop);
     if (error)
-        return verdict_drop(skb, error);
+        return verdict_drop(skb, packet, error);
     if (tunnel_push(skb, packet, &query, &hop))
-        return verdict_drop(skb, REASON(DROP_INTERNAL));
+        return verdict_drop(skb, packet, REASON(DROP_INTERNAL));
     count(skb, counter);
+    count_policy(packet->policy, packet->length);
     return hop_send(skb, packet, &hop);
 }
 

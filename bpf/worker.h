@@ -4,6 +4,7 @@
 
 /* This node as a worker: its pods' packets on their way out, and their answers from the tunnel. */
 
+#include "drop.h"
 #include "flow.h"
 #include "gateway.h"
 #include "masquerade.h"
@@ -40,7 +41,7 @@ static __always_inline int worker_judge_unknown(struct __sk_buff *skb, const str
         return VERDICT_PASS;
     if (cluster_contains(&packet->flow.remote) || worker_is_answer(packet, nfct))
         return VERDICT_PASS;
-    return verdict_drop(skb, REASON(DROP_UNKNOWN_ENDPOINT));
+    return verdict_drop(skb, packet, REASON(DROP_UNKNOWN_ENDPOINT));
 }
 
 /* Turns the packet into what the pod sent and notes how its answers are turned back. */
@@ -82,11 +83,12 @@ static __always_inline int worker_send(struct __sk_buff *skb, struct packet *pac
         return VERDICT_PASS;
     if (!sender.masqueraded && worker_is_answer(packet, conntrack_read(skb)))
         return VERDICT_PASS;
+    packet->policy = policy_index(route->policy);
     error = gateway_lookup(route, endpoint, &gateway);
     if (!error && sender.masqueraded)
         error = worker_restore(skb, packet, &sender);
     if (error)
-        return verdict_drop(skb, error);
+        return verdict_drop(skb, packet, error);
     if (gateway->flags & GATEWAY_LOCAL)
         return gateway_send_local(skb, packet, gateway, route->policy);
     return tunnel_send(skb, packet, &gateway->node, COUNT_ENCAPSULATED);
@@ -101,14 +103,14 @@ static __always_inline int worker_receive(struct __sk_buff *skb, struct packet *
     int error;
 
     if (!(node->flags & NODE_GATEWAY))
-        return verdict_drop(skb, REASON(DROP_UNKNOWN_NODE));
+        return verdict_drop(skb, packet, REASON(DROP_UNKNOWN_NODE));
     error = tunnel_strip(skb, packet, outer_traffic_class);
     if (error)
-        return verdict_drop(skb, error);
+        return verdict_drop(skb, packet, error);
     flow_find_masquerade(&packet->flow, &address, &port_be);
     if (!ip_addr_equal(&address, &packet->flow.local) &&
         packet_rewrite(skb, packet, &address, port_be, packet->hop_limit))
-        return verdict_drop(skb, REASON(DROP_INTERNAL));
+        return verdict_drop(skb, packet, REASON(DROP_INTERNAL));
     count(skb, COUNT_DECAPSULATED);
     return VERDICT_PASS;
 }

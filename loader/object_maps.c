@@ -60,6 +60,10 @@ static const struct map_rule map_rules[] = {
     {MAP_NAT_REVERSE, "limits.nat", size_nat},
     {MAP_FLOWS, "limits.nat", size_flows},
     {MAP_COUNTERS, NULL, NULL},
+    {MAP_POLICIES, NULL, NULL},
+    {MAP_POLICY_COUNTERS, NULL, NULL},
+    {MAP_DROP_LOG, NULL, NULL},
+    {MAP_DROP_STATE, NULL, NULL},
 };
 
 /* Whether the pinned map is of the kind that the programs expect; its size may differ. */

@@ -19,15 +19,19 @@
 #define LAYOUT_VERSION 2
 
 /* Names of the maps; each is pinned as <paths.bpf>/maps/<name>. */
-#define MAP_ENDPOINTS   "endpoints"
-#define MAP_ROUTES      "routes"
-#define MAP_GATEWAYS    "gateways"
-#define MAP_NODES       "nodes"
-#define MAP_SETTINGS    "settings"
-#define MAP_NAT_FORWARD "nat_forward"
-#define MAP_NAT_REVERSE "nat_reverse"
-#define MAP_FLOWS       "flows"
-#define MAP_COUNTERS    "counters"
+#define MAP_ENDPOINTS       "endpoints"
+#define MAP_ROUTES          "routes"
+#define MAP_GATEWAYS        "gateways"
+#define MAP_NODES           "nodes"
+#define MAP_SETTINGS        "settings"
+#define MAP_NAT_FORWARD     "nat_forward"
+#define MAP_NAT_REVERSE     "nat_reverse"
+#define MAP_FLOWS           "flows"
+#define MAP_COUNTERS        "counters"
+#define MAP_POLICIES        "policies"
+#define MAP_POLICY_COUNTERS "policy_counters"
+#define MAP_DROP_LOG        "drop_log"
+#define MAP_DROP_STATE      "drop_state"
 
 /*
  * A profile is a set of policies; each endpoint has one. The first numbers are reserved:
@@ -184,7 +188,8 @@ struct nat_reverse {
     struct ip_addr pod;
     struct ip_addr node; /* where answers go through the tunnel; none: the pod is on this node */
     __be16 pod_port_be;
-    __u16 reserved;
+    __u16
+        policy; /* as in struct nat_forward where it is counted (below POLICIES_COUNTED), else 0 */
     struct nat_use use;
 };
 
@@ -214,11 +219,16 @@ enum {
 
 _Static_assert(sizeof(struct flow) == 24, "layout of flows");
 
-/* counters: one element a reason, per CPU. Above DROP_LIMIT there are counts that are no drops. */
+/*
+ * counters: one element a reason, per CPU. From DROP_REASONS_MOST on there are counts that are no
+ * drops; the room between lets reasons be added without another layout.
+ */
 struct counter {
     __u64 packets;
     __u64 bytes;
 };
+
+#define DROP_REASONS_MOST 48
 
 enum drop_reason {
     DROP_NO_GATEWAY = 0,   /* a policy selects the packet, no gateway matches */
@@ -242,12 +252,73 @@ enum drop_reason {
     DROP_FRAGMENT_EARLY,   /* a later fragment of a packet whose first one was not seen */
     DROP_NO_MAPPING,       /* a pod's ICMP error about a packet that no mapping belongs to */
     DROP_LIMIT,
-    COUNT_ENCAPSULATED = DROP_LIMIT, /* worker: sent into the tunnel */
-    COUNT_DECAPSULATED,              /* worker: answers taken from the tunnel */
-    COUNT_TRANSLATED_OUT,            /* gateway: sent with the egress IP */
-    COUNT_TRANSLATED_IN,             /* gateway: answers turned back */
-    COUNTERS,
+    COUNT_ENCAPSULATED = DROP_REASONS_MOST, /* worker: sent into the tunnel */
+    COUNT_DECAPSULATED,                     /* worker: answers taken from the tunnel */
+    COUNT_TRANSLATED_OUT,                   /* gateway: sent with the egress IP */
+    COUNT_TRANSLATED_IN,                    /* gateway: answers turned back */
+    COUNT_LIMIT,
+    COUNTERS = 64,
 };
+
+_Static_assert(DROP_LIMIT <= DROP_REASONS_MOST && COUNT_LIMIT <= COUNTERS, "room for reasons");
+
+/*
+ * policies: number of a policy -> its name, for those who show counters. policy_counters: the same
+ * number -> what its packets came to, per CPU: IP packets as the pod sends or receives them, by a
+ * worker on their way out, by a gateway in both directions. A policy with a number that is not
+ * below POLICIES_COUNTED has no name there and is counted as number 0, with all others like it.
+ */
+#define POLICIES_COUNTED 8192
+#define POLICY_NAME_SIZE 256
+
+struct policy_name {
+    char text[POLICY_NAME_SIZE]; /* the rest is zero, at least one byte */
+};
+
+_Static_assert(sizeof(struct policy_name) == 256, "layout of policies");
+
+/*
+ * drop_log: the last drops on each CPU; drop `sequence` is in element sequence % DROP_LOG_SIZE.
+ * drop_state: one element, how far the log is written. So anybody who may read the maps can follow
+ * it, and any number of readers. A reason that comes often has DROP_LOG_BURST records a tick and
+ * CPU; what is left out is counted.
+ */
+#define DROP_LOG_SIZE  256
+#define DROP_LOG_BURST 4
+
+struct drop_record {
+    __u64 sequence; /* from 1; 0 while the record is being written */
+    __u64 time;     /* ns of CLOCK_MONOTONIC (coarse) */
+    struct ip_addr source;
+    struct ip_addr destination;
+    __be16 source_port_be; /* 0 where the packet has none; of ICMP echo the identifier */
+    __be16 destination_port_be;
+    __u32 ifindex; /* of the hook */
+    __u32 length;  /* of the IP packet, bytes */
+    __u16 policy;  /* as in struct route, 0: none, or not known yet */
+    __u8 reason;   /* enum drop_reason */
+    __u8 protocol; /* IPPROTO_* */
+    __u8 flags;    /* DROP_RECORD_* */
+    __u8 reserved[7];
+};
+
+enum {
+    DROP_RECORD_EGRESS = 1 << 0, /* at the egress hook, else at the ingress hook */
+    DROP_RECORD_TUNNEL = 1 << 1, /* it came, or had just come, out of the tunnel */
+};
+
+_Static_assert(sizeof(struct drop_record) == 72, "layout of drop_log");
+
+struct drop_state {
+    __u64 written; /* `sequence` of the last record */
+    struct drop_limit {
+        __u64 suppressed; /* drops without a record, since the map was made */
+        __u32 tick;       /* that `logged` is about */
+        __u32 logged;
+    } limits[DROP_REASONS_MOST];
+};
+
+_Static_assert(sizeof(struct drop_state) == 8 + 16 * DROP_REASONS_MOST, "layout of drop_state");
 
 /* Set before the programs are loaded and constant from then on (.rodata). */
 struct datapath_config {
