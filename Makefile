@@ -4,6 +4,7 @@
 # make deps       installs what building and testing need (Debian), or lists it
 # make demo       shows the main job between network namespaces (root)
 # make test       unit, bpf and lab tests; without root the unit tests
+# make lint       checkers of the sources: format, shellcheck, clang-tidy, gcc's analyzer and conversions
 # make bench      measures the datapath and the planner beside their peers (root)
 # make install    DESTDIR= PREFIX=/usr
 # make format     formats the sources
@@ -75,7 +76,7 @@ BENCHES := $(patsubst tests/bench/%.c,$(BUILD)/tests/bench/%,$(wildcard tests/be
 UNIT_HELPERS := $(patsubst %.c,$(BUILD)/%.o,$(filter-out tests/unit/test_%,$(wildcard tests/unit/*.c)))
 BPF_HELPERS := $(patsubst %.c,$(BUILD)/%.o,$(filter-out tests/bpf/test_%,$(wildcard tests/bpf/*.c)))
 
-.PHONY: all bpf deps demo test tests bench install format clean
+.PHONY: all bpf deps demo test tests bench install format clean lint lint-sources
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -142,6 +143,32 @@ demo: deps
 test: deps
 	@$(MAKE) --no-print-directory tests
 	@./tests/run $(BUILD)
+
+# ---- Checkers of the sources; what each is for and why others are not here: docs/analysis.md
+
+LINTED := $(foreach lib,$(LIBS),$(wildcard $(lib)/*.c))
+# An object of its own: the analyzer takes a while, and an ordinary build should not wait for it. Leaks are the leak
+# detector's to find (make sanitized); the analyzer loses what is stored behind two pointers.
+LINT_CFLAGS := -std=gnu11 -O1 -Werror -Wall -Wextra -Wno-missing-field-initializers -Wconversion -Wshadow \
+               -Wstrict-prototypes -Wvla -fanalyzer -Wno-analyzer-malloc-leak
+
+# What bpftool generates is not ours to check: a system header.
+$(BUILD)/lint/%.o: %.c | $(SKELETON)
+	@mkdir -p $(@D)
+	$(call say,CHECK)$(CC) $(filter-out -I$(BUILD),$(CPPFLAGS)) -isystem $(BUILD) $(PACKAGE_CFLAGS) $(LINT_CFLAGS) -c $< -o $@
+
+# After the object, which is made again when a header changes.
+$(BUILD)/lint/%.tidy: %.c $(BUILD)/lint/%.o .clang-tidy
+	$(call say,TIDY)clang-tidy --quiet $< -- $(filter-out -M%,$(CPPFLAGS)) $(PACKAGE_CFLAGS) -std=gnu11 2>$@.log || \
+		{ cat $@.log; exit 1; }
+	@mv $@.log $@
+
+lint-sources: $(LINTED:%.c=$(BUILD)/lint/%.o) $(LINTED:%.c=$(BUILD)/lint/%.tidy)
+
+lint:
+	@./tests/deps analysis
+	@./tests/lint/files
+	@$(MAKE) --no-print-directory --keep-going lint-sources
 
 bench: deps
 	@$(MAKE) --no-print-directory tests

@@ -15,7 +15,7 @@
  * process has one loop; a forked child closes the parent's with loop_close() after
  * event_reinit(), or leaves it alone.
  */
-int loop_open(struct event_base **base) _must_check_;
+int loop_open(struct event_base **out) _must_check_;
 
 /* Runs until a signal (0), or until loop_fail() was called (its status, an EXIT_ value; it may have
  * been called before this). */

@@ -38,7 +38,7 @@ static int64_t now_ms(void)
 
 static void client_retry(struct channel_client *client)
 {
-    struct timeval pause = {client->pause_ms / 1000, client->pause_ms % 1000 * 1000};
+    struct timeval pause = {client->pause_ms / 1000, client->pause_ms % 1000 * 1000L};
 
     client->pause_ms *= 2;
     if (client->pause_ms > PAUSE_LIMIT_MS)

@@ -60,9 +60,8 @@ static int socket_bind(int fd, const struct sockaddr_un *hidden, uid_t owner)
     umask(mask);
     if (error)
         return error;
-    if (owner != geteuid() && lchown(hidden->sun_path, owner, (gid_t)-1) < 0)
-        error = -errno;
-    else if (listen(fd, BACKLOG) < 0)
+    if ((owner != geteuid() && lchown(hidden->sun_path, owner, (gid_t)-1) < 0) ||
+        listen(fd, BACKLOG) < 0)
         error = -errno;
     if (error)
         unlink(hidden->sun_path);

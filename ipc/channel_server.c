@@ -77,7 +77,7 @@ static void server_take(struct channel_server *server, int accepted)
 
 static void server_pause(struct channel_server *server, int error)
 {
-    static const struct timeval pause = {.tv_usec = PAUSE_MS * 1000};
+    static const struct timeval pause = {.tv_usec = PAUSE_MS * 1000L};
 
     log_error("cannot accept a connection, trying again",
               log_string("peer", server->callbacks->peer), log_errno(error));

@@ -65,9 +65,9 @@ struct labels codec_get_labels(struct codec_fields *fields);
 
 /* Bodies of records, each pair beside its type. */
 void codec_put_object(struct codec_writer *writer, const struct object *object);
-void codec_get_object(struct codec_fields *fields, struct object *object);
+void codec_get_object(struct codec_fields *from, struct object *object);
 void codec_put_identity(struct codec_writer *writer, const struct object_identity *identity);
-void codec_get_identity(struct codec_fields *fields, struct object_identity *identity);
+void codec_get_identity(struct codec_fields *from, struct object_identity *identity);
 void codec_put_entries(struct codec_writer *writer, const struct table_entry *items, size_t count);
 void codec_get_entries(struct codec_fields *fields, struct table_entry **items, size_t *count);
 

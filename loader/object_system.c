@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/capability.h>
 #include <sys/utsname.h>
@@ -21,11 +22,16 @@ static char verifier_end[LOG_LINE_SIZE];
 
 static int kernel_check(void)
 {
-    unsigned major = 0, minor = 0;
+    unsigned long major = 0, minor = 0;
     struct utsname name;
+    char *end;
 
-    if (uname(&name) == 0 && sscanf(name.release, "%u.%u", &major, &minor) == 2 &&
-        (major > KERNEL_MAJOR || (major == KERNEL_MAJOR && minor >= KERNEL_MINOR)))
+    if (uname(&name) < 0)
+        return -errno;
+    major = strtoul(name.release, &end, 10);
+    if (*end == '.')
+        minor = strtoul(end + 1, NULL, 10);
+    if (major > KERNEL_MAJOR || (major == KERNEL_MAJOR && minor >= KERNEL_MINOR))
         return 0;
     log_error("this kernel is too old: Linux 6.1 or later is needed",
               log_string("kernel", name.release));
@@ -89,9 +95,14 @@ int system_check(void)
 int system_ephemeral_ports(uint16_t *first, uint16_t *last)
 {
     _cleanup_fclose_ FILE *file = fopen(PORTS_PATH, "re");
-    unsigned low, high;
+    unsigned long low = 0, high = 0;
+    char line[64], *end;
 
-    if (!file || fscanf(file, "%u %u", &low, &high) != 2 || low > high || high > UINT16_MAX) {
+    if (file && fgets(line, sizeof(line), file)) {
+        low = strtoul(line, &end, 10);
+        high = strtoul(end, NULL, 10);
+    }
+    if (low == 0 || low > high || high > UINT16_MAX) {
         log_error("the host's ephemeral ports cannot be read", log_string("path", PORTS_PATH));
         return -EINVAL;
     }

@@ -81,10 +81,8 @@ static int directory_make(const struct pins *pins, const char *path)
     bool made = mkdir(path, DIRECTORY_MODE) == 0;
     int error = 0;
 
-    if (!made && errno != EEXIST)
-        error = errno;
     /* The umask of a service would keep the group, which may dump, from searching it. */
-    else if (made && chmod(path, DIRECTORY_MODE) < 0)
+    if (made ? chmod(path, DIRECTORY_MODE) < 0 : errno != EEXIST)
         error = errno;
     if (!error)
         return directory_own(pins, path);

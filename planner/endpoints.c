@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "planner/endpoints.h"
 
+#include "planner/numbers.h"
 #include "planner/policies.h"
 #include "planner/profiles.h"
 #include "planner/stable_hash.h"
@@ -44,9 +45,9 @@ static bool pod_is_newer(const struct plan_pod *a, const struct plan_pod *b)
  * without an egress IP of that family is worth a word. */
 static void pod_address_count(struct plan *plan, const struct ip_addr *address, int change)
 {
-    size_t *count = &plan->pod_addresses[address_family(address)], before = *count;
+    uint32_t *count = &plan->pod_addresses[address_family(address)], before = *count;
 
-    *count += change;
+    count_change(count, change);
     if ((before == 0) != (*count == 0))
         policies_mark_local(plan);
 }

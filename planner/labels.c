@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "planner/labels.h"
 
+#include <assert.h>
+
 #include "planner/stable_hash.h"
 
 struct pair_key {
@@ -196,9 +198,12 @@ string_id label_set_value(const struct label_set *set, string_id key)
 static void label_pair_forget(struct label_pair *pair, uint32_t position)
 {
     struct label_set *last = pair->sets.items[pair->sets.count - 1];
+    struct label_use *use;
 
     pair->sets.items[position] = last;
-    label_set_use(last, pair->key)->position = position;
+    use = label_set_use(last, pair->key);
+    assert(use); /* a set in the list has the pair */
+    use->position = position;
     pair->sets.count--;
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "planner/nodes.h"
 
+#include "planner/numbers.h"
 #include "planner/pods.h"
 #include "planner/pools.h"
 #include "planner/ranges.h"
@@ -206,7 +207,7 @@ void node_address_count_group(struct plan *plan, const struct ip_addr *address, 
 {
     struct node_address *entry = node_address_of(plan, address);
 
-    entry->groups += change;
+    count_change(&entry->groups, change);
     node_address_refresh(plan, entry);
 }
 
@@ -216,13 +217,13 @@ static void node_facts_count(struct plan *plan, const struct plan_node *node,
 {
     if (!facts)
         return;
-    plan->nodes_present += change;
-    plan->nodes_with_pod_cidrs += facts->pod_cidr_count ? change : 0;
+    count_change(&plan->nodes_present, change);
+    count_change(&plan->nodes_with_pod_cidrs, facts->pod_cidr_count ? change : 0);
     for (uint32_t i = 0; i < facts->internal_count; i++) {
         struct node_address *entry = node_address_of(plan, &facts->internal[i]);
 
-        entry->nodes += change;
-        entry->self += node->self ? change : 0;
+        count_change(&entry->nodes, change);
+        count_change(&entry->self, node->self ? change : 0);
         node_address_refresh(plan, entry);
     }
     ranges_count_addresses(plan, &plan->cluster_ranges, facts->internal, facts->internal_count,

@@ -20,4 +20,10 @@ static inline uint32_t number_choose(const struct hash_table *numbers, uint64_t 
     return number;
 }
 
+/* One more (1), one less (-1) or as many as before (0); no count falls below 0. */
+static inline void count_change(uint32_t *count, int change)
+{
+    *count += (uint32_t)change;
+}
+
 #endif

@@ -4,6 +4,7 @@
 #include "planner/gateways.h"
 #include "planner/groups.h"
 #include "planner/index.h"
+#include "planner/numbers.h"
 #include "planner/pods.h"
 #include "planner/policy_body.h"
 #include "planner/profiles.h"
@@ -97,7 +98,7 @@ void policy_count_selected(struct plan *plan, struct plan_policy *policy, int ch
 {
     uint32_t before = policy->selected;
 
-    policy->selected += change;
+    count_change(&policy->selected, change);
     if ((before == 0) != (policy->selected == 0))
         policy_note_selection(plan, policy);
 }
@@ -250,7 +251,7 @@ static void policy_set_local_gateway(struct plan *plan, struct plan_policy *poli
     if (policy->local_gateway == local)
         return;
     policy->local_gateway = local;
-    plan->local_gateways += local ? 1 : -1;
+    count_change(&plan->local_gateways, local ? 1 : -1);
     LIST_FOREACH(member, &policy->profiles, link)
     profile_update_role(plan, member->profile);
 }

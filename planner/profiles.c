@@ -219,7 +219,7 @@ void profile_count_user(struct plan *plan, uint32_t number, int change)
 
     if (!profile)
         return; /* PROFILE_NONE */
-    profile->users += change;
+    count_change(&profile->users, change);
     if ((profile->users > 0) != profile->installed)
         profile_mark(plan, profile);
 }

@@ -313,7 +313,7 @@ struct plan {
     struct hash_table pods;
     struct hash_table links;     /* by ifindex */
     struct hash_table endpoints; /* struct pod_address by address: the newest pod's */
-    size_t pod_addresses[FAMILIES];
+    uint32_t pod_addresses[FAMILIES];
     struct strays strays;
     uint32_t stray_counts[STRAY_KINDS];
     bool strays_said[STRAY_KINDS];

@@ -121,10 +121,18 @@ int field_bool(const struct object_reader *reader, const struct field *field, bo
     return 0;
 }
 
+static bool two_digits(const char *text, unsigned *value)
+{
+    if (text[0] < '0' || text[0] > '9' || text[1] < '0' || text[1] > '9')
+        return false;
+    *value = (unsigned)(text[0] - '0') * 10 + (unsigned)(text[1] - '0');
+    return true;
+}
+
 /* What may follow the seconds: a fraction, then Z or an offset from UTC. */
 static bool time_zone_parse(const char *rest, long *offset)
 {
-    int hours, minutes, end = 0;
+    unsigned hours, minutes;
 
     if (*rest == '.')
         rest += 1 + strspn(rest + 1, "0123456789");
@@ -132,9 +140,8 @@ static bool time_zone_parse(const char *rest, long *offset)
         *offset = 0;
         return true;
     }
-    if ((*rest != '+' && *rest != '-') ||
-        sscanf(rest + 1, "%2d:%2d%n", &hours, &minutes, &end) != 2 || rest[1 + end] != '\0' ||
-        hours < 0 || hours > 23 || minutes < 0 || minutes > 59)
+    if ((*rest != '+' && *rest != '-') || !two_digits(rest + 1, &hours) || rest[3] != ':' ||
+        !two_digits(rest + 4, &minutes) || rest[6] != '\0' || hours > 23 || minutes > 59)
         return false;
     *offset = (hours * 60L + minutes) * 60 * (*rest == '-' ? -1 : 1);
     return true;

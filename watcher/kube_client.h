@@ -55,7 +55,7 @@ struct kube_client {
 
 /* Reads the configuration, to be called before the process is sealed. On failure the reason has
  * been logged. `kubeconfig` NULL: in the cluster. */
-int kube_client_open(const char *kubeconfig, struct kube_client **client) _must_check_;
+int kube_client_open(const char *kubeconfig, struct kube_client **opened) _must_check_;
 int kube_client_start(struct kube_client *client, struct event_base *base) _must_check_;
 void kube_client_close(struct kube_client *client);
 

@@ -21,7 +21,7 @@ typedef void (*kube_http_done)(void *owner, CURLcode code);
 int kube_http_prepare(void) _must_check_;
 
 int kube_http_open(struct event_base *base, kube_http_done done,
-                   struct kube_http **http) _must_check_;
+                   struct kube_http **opened) _must_check_;
 
 int kube_http_add(struct kube_http *http, CURL *easy) _must_check_;
 /* Takes out a transfer that has not ended; not from inside of one of curl's callbacks. */

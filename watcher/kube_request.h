@@ -46,7 +46,7 @@ struct kube_handler {
  * before anything is called. */
 int kube_request_start(struct kube_client *client, const char *path, unsigned total,
                        const struct kube_handler *handler, void *context,
-                       struct kube_request **request) _must_check_;
+                       struct kube_request **started) _must_check_;
 void kube_request_cancel(struct kube_request *request);
 
 /* Ends all requests of a generation or before as KUBE_SILENT. */

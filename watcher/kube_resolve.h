@@ -24,7 +24,7 @@ bool kube_resolve_is_address(const char *host);
 
 /* Starts a look-up; `resolved` is called once, later, unless it is cancelled before. */
 int kube_resolve_start(struct event_base *base, const char *host, kube_resolved resolved,
-                       void *context, struct kube_resolve **resolve) _must_check_;
+                       void *context, struct kube_resolve **started) _must_check_;
 void kube_resolve_cancel(struct kube_resolve *resolve);
 
 #endif

@@ -22,7 +22,7 @@ static const char nonsense[] = "response of the API server makes no sense";
 
 static void watch_wait(struct kube_watch *watch, unsigned milliseconds)
 {
-    struct timeval wait = {milliseconds / 1000, milliseconds % 1000 * 1000};
+    struct timeval wait = {milliseconds / 1000, milliseconds % 1000 * 1000L};
 
     watch->phase = WAITING;
     if (evtimer_add(watch->timer, &wait) < 0)

@@ -26,7 +26,7 @@ extern const struct kube_resource kube_resources[KUBE_RESOURCES];
 struct kube_watch;
 
 int kube_watch_new(struct kube_client *client, const struct kube_resource *resource,
-                   const struct source_sink *sink, struct kube_watch **watch) _must_check_;
+                   const struct source_sink *sink, struct kube_watch **created) _must_check_;
 
 /* Follows the objects that `selector` ("spec.nodeName=worker-1") selects, all of them where it is
  * "". The first call starts; one with another selector lists anew, and what is known stays until

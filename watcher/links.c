@@ -120,7 +120,7 @@ static int links_request(struct source *source)
     } request = {.header.nlmsg_type = links_dumps[source->dump].type,
                  .header.nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP};
     struct sockaddr_nl kernel = {.nl_family = AF_NETLINK};
-    size_t body = sizeof(request.link);
+    uint32_t body = sizeof(request.link);
 
     if (request.header.nlmsg_type == RTM_GETADDR) {
         body = sizeof(request.address);

@@ -32,7 +32,7 @@ static int attributes_read(const unsigned char *data, size_t length,
         memcpy(&header, data, sizeof(header));
         if (header.rta_len < sizeof(header) || header.rta_len > length)
             return -EBADMSG;
-        type = header.rta_type & NLA_TYPE_MASK;
+        type = header.rta_type & (uint16_t)NLA_TYPE_MASK;
         if (type < ATTRIBUTES)
             attributes[type] =
                 (struct attribute){data + sizeof(header), header.rta_len - sizeof(header)};

@@ -66,7 +66,7 @@ const char *manifest_object_name(const json_t *value)
     return name ? name : "?";
 }
 
-static void walk_item(const struct manifest_item *item, const struct manifest_visitor *visitor,
+static void walk_item(const struct manifest_item *given, const struct manifest_visitor *visitor,
                       void *context, unsigned depth);
 
 /* A List, or a list of one kind ("PodList"), whose items may leave their kind out. */

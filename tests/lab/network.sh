@@ -121,7 +121,7 @@ lab_route() {
 # lab_node_manifest NAME READY: what the cluster says of a node, True or False. A node whose name is
 # an address is an egress node, as in the guide.
 lab_node_manifest() {
-    local name=$1 ready=$2 address cidr ranges= egress=false
+    local name=$1 ready=$2 address cidr ranges="" egress=false
     [[ $name != *[!0-9.]* ]] && egress=true
     address=$(<"$LAB_DIR/nodes/$name/address")
     cidr=$(<"$LAB_DIR/nodes/$name/cidr")
