@@ -25,6 +25,8 @@ struct hop {
     struct bpf_fib_lookup fib; /* smac and dmac where it is resolved, else the next hop */
     enum hop_state state;
     __u32 ifindex;
+    __u32 mtu;   /* of the way, in bytes; 0: not known */
+    __u32 again; /* 1: taken from `ways`, so `fib` holds nothing but smac and dmac */
 };
 
 /* What decides about the way of a packet. */
@@ -78,18 +80,80 @@ static __always_inline int hop_use_device(struct __sk_buff *skb, const struct ho
     return REASON(DROP_NO_ROUTE);
 }
 
-/* Finds the way. Returns 0 or REASON(why). */
+/* Where `ways` remembers the way of such a packet. */
+static __always_inline struct way *way_of(const struct hop_query *query)
+{
+    __u32 index = query->source->words_be[3] * 0x9e3779b1 + query->destination->words_be[3];
+
+    index ^= ((__u32)query->source_port_be << 16 | query->destination_port_be) * 0x85ebca6b;
+    index *= 0x7feb352d;
+    index = index >> 16 & (WAYS - 1);
+    return bpf_map_lookup_elem(&ways, &index);
+}
+
+static __always_inline int way_is(const struct way *way, const struct hop_query *query)
+{
+    return way->source_port_be == query->source_port_be &&
+           way->destination_port_be == query->destination_port_be &&
+           way->protocol == query->protocol && way->traffic_class == query->traffic_class &&
+           ip_addr_equal(&way->destination, query->destination) &&
+           ip_addr_equal(&way->source, query->source);
+}
+
+static __always_inline void way_remember(struct way *way, const struct hop_query *query,
+                                         const struct hop *hop, __u32 now)
+{
+    way->source = *query->source;
+    way->destination = *query->destination;
+    way->source_port_be = query->source_port_be;
+    way->destination_port_be = query->destination_port_be;
+    way->protocol = query->protocol;
+    way->traffic_class = query->traffic_class;
+    way->tick = now;
+    way->ifindex = hop->ifindex;
+    way->mtu = hop->mtu;
+    __builtin_memcpy(way->addresses, hop->fib.dmac, ETH_ALEN);
+    __builtin_memcpy(way->addresses + ETH_ALEN, hop->fib.smac, ETH_ALEN);
+}
+
+static __always_inline int way_take(const struct way *way, const struct hop_query *query,
+                                    struct hop *hop)
+{
+    if (query->length > way->mtu)
+        return REASON(DROP_TOO_BIG);
+    hop->state = HOP_RESOLVED;
+    hop->ifindex = way->ifindex;
+    hop->mtu = way->mtu;
+    hop->again = 1;
+    __builtin_memcpy(hop->fib.dmac, way->addresses, ETH_ALEN);
+    __builtin_memcpy(hop->fib.smac, way->addresses + ETH_ALEN, ETH_ALEN);
+    return 0;
+}
+
+/*
+ * Finds the way. The kernel is asked once a tick (and processor) for each flow: what changes in its
+ * routes and neighbours is followed within that time. Returns 0 or REASON(why).
+ */
 static __always_inline int hop_lookup(struct __sk_buff *skb, const struct hop_query *query,
                                       struct hop *hop)
 {
-    long result = hop_ask(skb, query, query->length, &hop->fib);
+    struct way *way = way_of(query);
+    __u32 now = clock_ticks();
+    long result;
 
+    if (way && way->tick == now && way_is(way, query))
+        return way_take(way, query, hop);
+    result = hop_ask(skb, query, query->length, &hop->fib);
+    hop->mtu = hop->again = 0;
     if (result < 0 || result == BPF_FIB_LKUP_RET_FWD_DISABLED)
         return hop_use_device(skb, query, hop);
     hop->ifindex = hop->fib.ifindex;
     switch (result) {
     case BPF_FIB_LKUP_RET_SUCCESS:
         hop->state = HOP_RESOLVED;
+        hop->mtu = hop->fib.mtu_result;
+        if (way)
+            way_remember(way, query, hop, now);
         return 0;
     case BPF_FIB_LKUP_RET_NO_NEIGH:
         hop->state = HOP_NEIGHBOUR;
@@ -155,7 +219,7 @@ static __always_inline int hop_send(struct __sk_buff *skb, const struct packet *
     skb->mark = config.mark;
     if (hop->state == HOP_DEVICE)
         return bpf_redirect_neigh(hop->ifindex, NULL, 0, 0);
-    if (hop->state == HOP_RESOLVED && !hop_is_due(hop)) {
+    if (hop->state == HOP_RESOLVED && (hop->again || !hop_is_due(hop))) {
         if (packet->at_egress && hop->ifindex == skb->ifindex)
             return VERDICT_PASS;
         return bpf_redirect(hop->ifindex, 0);

@@ -127,4 +127,15 @@ struct {
     __type(value, __u32);
 } next_hops SEC(".maps");
 
+/* See struct way and way_of(). One place may serve several flows, which then take turns in it. Not
+ * pinned. */
+#define WAYS 1024 /* a power of two */
+
+struct {
+    __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+    __uint(max_entries, WAYS);
+    __type(key, __u32);
+    __type(value, struct way);
+} ways SEC(".maps");
+
 #endif

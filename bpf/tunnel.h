@@ -175,22 +175,35 @@ static __always_inline long tunnel_push(struct __sk_buff *skb, const struct pack
     return bpf_skb_store_bytes(skb, 0, &headers.v6, sizeof(headers.v6), BPF_F_RECOMPUTE_CSUM);
 }
 
+/*
+ * Lowers the segment size of a SYN to what the way carries; it is found already. A way whose
+ * neighbour is not known comes without its MTU: that takes a look-up of its own, and then the first
+ * one once more. Returns 0 or REASON(why).
+ */
 static __always_inline int tunnel_lower_segment_size(struct __sk_buff *skb,
                                                      const struct packet *packet,
-                                                     const struct hop_query *query,
-                                                     struct bpf_fib_lookup *fib, __u32 overhead)
+                                                     const struct hop_query *query, struct hop *hop,
+                                                     __u32 overhead)
 {
-    __u32 mtu;
+    __u32 mtu = hop->mtu;
+    int error;
 
     if (!(packet->tcp_flags & TCP_SYN))
         return 0;
+    if (!mtu) {
+        mtu = hop_mtu(skb, query, &hop->fib);
+        error = hop_lookup(skb, query, hop);
+        if (error)
+            return error;
+    }
     /* A segment size leaves out the headers of IP and TCP without options. */
     overhead += packet->version == 4 ? sizeof(struct iphdr) : sizeof(struct ipv6hdr);
     overhead += sizeof(struct tcphdr);
-    mtu = hop_mtu(skb, query, fib);
     if (mtu <= overhead)
         return 0;
-    return segment_size_lower(skb, packet->l4, packet->l4 + packet->l4_length, mtu - overhead);
+    if (segment_size_lower(skb, packet->l4, packet->l4 + packet->l4_length, mtu - overhead))
+        return REASON(DROP_INTERNAL);
+    return 0;
 }
 
 static __always_inline void tunnel_query(struct __sk_buff *skb, const struct packet *packet,
@@ -225,9 +238,9 @@ __noinline int tunnel_send(struct __sk_buff *skb, const struct packet *packet,
         return verdict_drop(skb, packet, REASON(DROP_NO_TABLE));
     overhead = tunnel_overhead(ip_addr_is_v4(node) ? 4 : 6);
     tunnel_query(skb, packet, overhead, &query);
-    if (tunnel_lower_segment_size(skb, packet, &query, &hop.fib, overhead))
-        return verdict_drop(skb, packet, REASON(DROP_INTERNAL));
     error = hop_lookup(skb, &query, &hop);
+    if (!error)
+        error = tunnel_lower_segment_size(skb, packet, &query, &hop, overhead);
     if (error)
         return verdict_drop(skb, packet, error);
     if (tunnel_push(skb, packet, &query, &hop))

@@ -220,6 +220,26 @@ enum {
 _Static_assert(sizeof(struct flow) == 24, "layout of flows");
 
 /*
+ * ways, per CPU: the next hop of a packet that was looked up in this tick, with all that decided
+ * about it. Not pinned: each load starts anew.
+ */
+struct way {
+    struct ip_addr source;
+    struct ip_addr destination;
+    __be16 source_port_be;
+    __be16 destination_port_be;
+    __u8 protocol; /* IPPROTO_* */
+    __u8 traffic_class;
+    __u16 reserved;
+    __u32 tick; /* in which it was looked up, as in struct nat_use */
+    __u32 ifindex;
+    __u32 mtu;          /* of the route, in bytes */
+    __u8 addresses[12]; /* of the link layer: destination, source */
+};
+
+_Static_assert(sizeof(struct way) == 64, "layout of ways");
+
+/*
  * counters: one element a reason, per CPU. From DROP_REASONS_MOST on there are counts that are no
  * drops; the room between lets reasons be added without another layout.
  */

@@ -111,6 +111,30 @@ void put_next_hops(struct harness *harness, uint32_t ticks)
         put(harness->skeleton->maps.next_hops, &index, values);
 }
 
+int change_ways(struct harness *harness, void (*change)(struct way *way))
+{
+    const struct bpf_map *map = harness->skeleton->maps.ways;
+    int processors = libbpf_num_possible_cpus(), found = 0;
+    struct way *ways = calloc(processors, sizeof(*ways));
+
+    assert_non_null(ways);
+    for (uint32_t index = 0; index < bpf_map__max_entries(map); index++) {
+        int before = found;
+
+        assert_int_equal(bpf_map_lookup_elem(bpf_map__fd(map), &index, ways), 0);
+        for (int i = 0; i < processors; i++) {
+            if (ways[i].ifindex == 0)
+                continue;
+            change(&ways[i]);
+            found++;
+        }
+        if (found > before)
+            put(map, &index, ways);
+    }
+    free(ways);
+    return found;
+}
+
 int harness_setup(void **state)
 {
     struct harness *harness = &the_harness;

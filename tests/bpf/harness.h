@@ -91,6 +91,11 @@ void put_settings(struct harness *harness, const char *node_v4, const char *node
                   uint32_t flags);
 /* Sets the tick in which each next hop was confirmed, on all processors. */
 void put_next_hops(struct harness *harness, uint32_t ticks);
+/*
+ * Calls `change` for each way that is remembered, on each processor, and stores what it leaves.
+ * Returns how many there are.
+ */
+int change_ways(struct harness *harness, void (*change)(struct way *way));
 
 struct nat_key flow_key(int protocol, const char *local, uint16_t local_port, const char *remote,
                         uint16_t remote_port);

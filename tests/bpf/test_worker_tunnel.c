@@ -5,6 +5,7 @@
 
 #include <arpa/inet.h>
 #include <bpf/bpf.h>
+#include <linux/if_ether.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -106,6 +107,65 @@ static void test_next_hop_is_confirmed(void **state)
     put_next_hops(harness, ticks_now() + 1);
     harness_egress(harness, &frame);
     assert_int_equal(harness->verdict, VERDICT_PASS);
+}
+
+static uint32_t way_tick;
+
+/* Makes a remembered way one by another router and, by its tick, an old one or not. */
+static void way_move(struct way *way)
+{
+    memcpy(way->addresses, mac_router, ETH_ALEN);
+    way->tick = way_tick;
+}
+
+static void way_narrow(struct way *way)
+{
+    way->mtu = 100;
+    way->tick = way_tick;
+}
+
+/* A way holds for the tick in which it was looked up. */
+static void test_way_is_remembered(void **state)
+{
+    struct harness *harness = *state;
+    struct frame frame;
+    int turns = 0;
+
+    worker_put(harness, NODE_OTHER);
+    worker_build(&frame, &worker_udp_out);
+    do { /* again where the clock moved on between us and the program */
+        harness_egress(harness, &frame);
+        way_tick = ticks_now();
+        assert_int_equal(change_ways(harness, way_move), 1);
+        harness_egress(harness, &frame);
+    } while (ticks_now() != way_tick && ++turns < 100);
+    assert_tunnel(harness, VERDICT_PASS, &frame, mac_router, mac_uplink, NODE_OWN, NODE_OTHER);
+    do {
+        way_tick = ticks_now();
+        assert_int_equal(change_ways(harness, way_narrow), 1);
+        harness_egress(harness, &frame);
+    } while (ticks_now() != way_tick && ++turns < 100);
+    assert_int_equal(harness->verdict, TC_ACT_SHOT);
+    assert_in_range(get_counter(harness, DROP_TOO_BIG).packets, 1, turns + 1);
+    way_tick = ticks_now() - 1;
+    change_ways(harness, way_move);
+    harness_egress(harness, &frame);
+    assert_tunnel(harness, VERDICT_PASS, &frame, mac_gateway, mac_uplink, NODE_OWN, NODE_OTHER);
+}
+
+/* A way that was looked up for another packet is none. */
+static void test_way_of_another_flow(void **state)
+{
+    struct harness *harness = *state;
+    struct frame frame;
+
+    worker_put(harness, NODE_OTHER);
+    worker_build(&frame, &worker_udp_out);
+    harness_egress(harness, &frame);
+    put_gateway(harness, 1, NODE_ELSEWHERE, NULL, 0);
+    harness_egress(harness, &frame);
+    assert_tunnel(harness, TC_ACT_REDIRECT, &frame, mac_second_gateway, mac_second, NODE_OWN,
+                  NODE_ELSEWHERE);
 }
 
 static void test_gateway_by_another_interface(void **state)
@@ -253,7 +313,8 @@ int main(void)
         TEST(test_udp_is_encapsulated),           TEST(test_every_protocol_is_encapsulated),
         TEST(test_fragments_are_encapsulated),    TEST(test_ip_options_are_kept),
         TEST(test_flows_have_source_ports),       TEST(test_neighbour_not_resolved),
-        TEST(test_next_hop_is_confirmed),         TEST(test_gateway_by_another_interface),
+        TEST(test_next_hop_is_confirmed),         TEST(test_way_is_remembered),
+        TEST(test_way_of_another_flow),           TEST(test_gateway_by_another_interface),
         TEST(test_no_forwarding_on_loopback),     TEST(test_no_route_to_the_gateway),
         TEST(test_no_own_address_drops),          TEST(test_packet_that_just_fits),
         TEST(test_packet_too_big_for_the_tunnel), TEST(test_segments_too_big_for_the_tunnel),
