@@ -6,6 +6,7 @@
 
 #include "drop.h"
 #include "flow.h"
+#include "gateway_error.h"
 #include "nat.h"
 #include "tunnel.h"
 
@@ -99,7 +100,9 @@ static __always_inline int gateway_receive(struct __sk_buff *skb, struct packet 
 
     if (!error && packet->hop_limit <= 1)
         error = REASON(DROP_HOP_LIMIT);
-    if (!error && !nat_recent(packet, clock_ticks(), &mapping)) {
+    if (!error && packet->icmp == ICMP_ERROR) {
+        error = gateway_map_error(skb, packet, &mapping);
+    } else if (!error && !nat_recent(packet, clock_ticks(), &mapping)) {
         error = gateway_decide(packet, endpoint, &gateway, &policy);
         mapping.policy = policy;
         if (!error)
@@ -124,7 +127,9 @@ static __always_inline int gateway_send_local(struct __sk_buff *skb, struct pack
     struct nat_forward mapping = {};
     int error = nat_accepts(packet);
 
-    if (!error)
+    if (!error && packet->icmp == ICMP_ERROR)
+        error = gateway_map_error(skb, packet, &mapping);
+    else if (!error)
         error = gateway_map(packet, gateway, policy, &here, &mapping);
     if (error)
         return verdict_drop(skb, packet, error);
@@ -148,6 +153,23 @@ static __always_inline int gateway_deliver_local(struct __sk_buff *skb, struct p
     return VERDICT_PASS;
 }
 
+/* An ICMP error from outside. Returns the verdict; what is about no mapping passes. */
+static __always_inline int gateway_answer_error(struct __sk_buff *skb, struct packet *packet)
+{
+    int error = gateway_turn_error(skb, packet);
+    const struct icmp_error *current = icmp_error_current();
+
+    if (error > 0 || !current)
+        return VERDICT_PASS;
+    if (error)
+        return verdict_drop(skb, packet, error);
+    if (!ip_addr_is_none(&current->node))
+        return tunnel_send(skb, packet, &current->node, COUNT_TRANSLATED_IN);
+    count(skb, COUNT_TRANSLATED_IN);
+    count_policy(packet->policy, packet->length);
+    return VERDICT_PASS;
+}
+
 /* A packet from outside, perhaps an answer. Returns the verdict; what is not ours passes. */
 static __always_inline int gateway_answer(struct __sk_buff *skb, struct packet *packet)
 {
@@ -155,6 +177,8 @@ static __always_inline int gateway_answer(struct __sk_buff *skb, struct packet *
     struct ip_addr pod;
     __be16 port_be;
 
+    if (packet->icmp == ICMP_ERROR)
+        return gateway_answer_error(skb, packet);
     if (!nat_may_be_answer(packet))
         return VERDICT_PASS;
     reverse = bpf_map_lookup_elem(&nat_reverse, &packet->flow);

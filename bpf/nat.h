@@ -351,6 +351,8 @@ static __always_inline int nat_accepts(const struct packet *packet)
 {
     if (packet->fragment != FRAGMENT_NONE)
         return REASON(DROP_FRAGMENT);
+    if (packet->icmp == ICMP_ERROR)
+        return 0;
     if (!packet->has_ports && protocol_has_ports(packet->flow.protocol))
         return REASON(DROP_MALFORMED);
     if ((!packet->has_ports && !protocol_by_address(packet)) || packet->icmp == ICMP_REPLY)

@@ -48,9 +48,15 @@ struct icmp_echo_header {
 
 enum {
     ICMP_ECHOREPLY = 0,
+    ICMP_UNREACHABLE = 3,
     ICMP_ECHO = 8,
+    ICMP_TIME_EXCEEDED = 11,
+    ICMP_PARAMETER_PROBLEM = 12,
     ICMP_TIMESTAMP = 13, /* has the identifier where an echo has it */
     ICMP_TIMESTAMPREPLY = 14,
+    ICMPV6_UNREACHABLE = 1,
+    ICMPV6_TIME_EXCEEDED = 3,
+    ICMPV6_ERROR_LAST = 4, /* unreachable, too big, time exceeded, parameter problem */
     ICMPV6_ECHO = 128,
     ICMPV6_ECHOREPLY = 129,
     ICMPV6_DISCOVERY_FIRST = 133, /* router solicitation .. redirect */
@@ -61,6 +67,7 @@ enum icmp_kind {
     ICMP_OTHER, /* also where it is no ICMP */
     ICMP_REQUEST,
     ICMP_REPLY,
+    ICMP_ERROR,     /* quotes the packet that it is about */
     ICMP_DISCOVERY, /* of neighbours: between two hosts of one link */
 };
 
@@ -164,16 +171,32 @@ static __always_inline void packet_parse_tcp(struct packet *packet, const struct
     packet->l4_length = tcp->doff * 4;
 }
 
+static __always_inline enum icmp_kind icmp_kind_v4(__u8 type)
+{
+    switch (type) {
+    case ICMP_ECHO:
+    case ICMP_TIMESTAMP:
+        return ICMP_REQUEST;
+    case ICMP_ECHOREPLY:
+    case ICMP_TIMESTAMPREPLY:
+        return ICMP_REPLY;
+    case ICMP_UNREACHABLE:
+    case ICMP_TIME_EXCEEDED:
+    case ICMP_PARAMETER_PROBLEM:
+        return ICMP_ERROR;
+    }
+    return ICMP_OTHER;
+}
+
 static __always_inline enum icmp_kind icmp_kind(const struct packet *packet, __u8 type)
 {
-    if (packet->version == 4) {
-        if (type == ICMP_ECHO || type == ICMP_TIMESTAMP)
-            return ICMP_REQUEST;
-        return type == ICMP_ECHOREPLY || type == ICMP_TIMESTAMPREPLY ? ICMP_REPLY : ICMP_OTHER;
-    }
+    if (packet->version == 4)
+        return icmp_kind_v4(type);
     /* Neighbours refuse it with any other hop limit, so no router has forwarded it. */
     if (type >= ICMPV6_DISCOVERY_FIRST && type <= ICMPV6_DISCOVERY_LAST && packet->hop_limit == 255)
         return ICMP_DISCOVERY;
+    if (type >= ICMPV6_UNREACHABLE && type <= ICMPV6_ERROR_LAST)
+        return ICMP_ERROR;
     return type == ICMPV6_ECHO ? ICMP_REQUEST : type == ICMPV6_ECHOREPLY ? ICMP_REPLY : ICMP_OTHER;
 }
 

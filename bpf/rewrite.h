@@ -68,15 +68,20 @@ static __always_inline int rewrite_l3_v4(struct __sk_buff *skb, struct packet *p
     return bpf_skb_store_bytes(skb, packet->l3 + IPV4_TAIL_OFFSET, &tail, sizeof(tail), 0);
 }
 
+/* Of the local end. */
+static __always_inline __u32 address_offset_v6(enum direction direction)
+{
+    return direction == OUTBOUND ? __builtin_offsetof(struct ipv6hdr, saddr)
+                                 : __builtin_offsetof(struct ipv6hdr, daddr);
+}
+
 /* Unlike in IPv4, no checksum in the header makes up for what changes there: the sum of the frame
  * (where the interface has given one) has to follow. */
 static __always_inline int rewrite_l3_v6(struct __sk_buff *skb, const struct packet *packet,
                                          const struct ip_addr *address, __u8 hop_limit)
 {
-    __u32 offset = packet->direction == OUTBOUND ? __builtin_offsetof(struct ipv6hdr, saddr)
-                                                 : __builtin_offsetof(struct ipv6hdr, daddr);
-    int error = bpf_skb_store_bytes(skb, packet->l3 + offset, address, sizeof(*address),
-                                    BPF_F_RECOMPUTE_CSUM);
+    int error = bpf_skb_store_bytes(skb, packet->l3 + address_offset_v6(packet->direction), address,
+                                    sizeof(*address), BPF_F_RECOMPUTE_CSUM);
 
     if (error || hop_limit == packet->hop_limit)
         return error;
@@ -126,13 +131,13 @@ static __always_inline int rewrite_l4(struct __sk_buff *skb, const struct packet
     struct l4_fields fields;
     int error = 0;
 
-    if (!packet->has_ports || !l4_fields_find(packet, &fields))
+    if ((!packet->has_ports && packet->icmp != ICMP_ERROR) || !l4_fields_find(packet, &fields))
         return 0;
     if (fields.pseudo_flags)
         error = bpf_l4_csum_replace(skb, fields.checksum, 0,
                                     checksum_difference(&packet->flow.local, address),
                                     fields.pseudo_flags);
-    if (error || port_be == packet->flow.local_port_be)
+    if (error || !packet->has_ports || port_be == packet->flow.local_port_be)
         return error;
     error = bpf_l4_csum_replace(skb, fields.checksum, packet->flow.local_port_be, port_be,
                                 fields.flags | sizeof(port_be));

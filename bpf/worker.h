@@ -44,15 +44,31 @@ static __always_inline int worker_judge_unknown(struct __sk_buff *skb, const str
     return verdict_drop(skb, packet, REASON(DROP_UNKNOWN_ENDPOINT));
 }
 
+/* Gives the quote of an ICMP error the address and port that its other end has to have. */
+static __always_inline int worker_translate_error(struct __sk_buff *skb,
+                                                  const struct packet *packet,
+                                                  const struct ip_addr *address, __be16 port_be)
+{
+    int error = icmp_error_read(skb, packet);
+
+    if (error)
+        return error < 0 ? error : REASON(DROP_MALFORMED);
+    return icmp_error_rewrite(skb, packet, address, port_be);
+}
+
 /* Turns the packet into what the pod sent and notes how its answers are turned back. */
 static __always_inline int worker_restore(struct __sk_buff *skb, struct packet *packet,
                                           const struct sender *sender)
 {
     struct ip_addr address = packet->flow.local;
     __be16 port_be = packet->flow.local_port_be;
-    int error = packet_rewrite(skb, packet, &sender->address, sender->port_be, packet->hop_limit);
+    int error = 0;
 
+    if (packet->icmp == ICMP_ERROR)
+        error = worker_translate_error(skb, packet, &sender->address, sender->port_be);
     if (!error)
+        error = packet_rewrite(skb, packet, &sender->address, sender->port_be, packet->hop_limit);
+    if (!error && packet->icmp != ICMP_ERROR)
         flow_note_masquerade(packet, &address, port_be);
     return error;
 }
@@ -94,23 +110,55 @@ static __always_inline int worker_send(struct __sk_buff *skb, struct packet *pac
     return tunnel_send(skb, packet, &gateway->node, COUNT_ENCAPSULATED);
 }
 
+/* Gives an answer the address and port that a CNI had put into the flow. */
+static __always_inline int worker_masquerade(struct __sk_buff *skb, struct packet *packet)
+{
+    struct ip_addr address;
+    __be16 port_be;
+
+    flow_find_masquerade(&packet->flow, &address, &port_be);
+    if (ip_addr_equal(&address, &packet->flow.local))
+        return 0;
+    return packet_rewrite(skb, packet, &address, port_be, packet->hop_limit);
+}
+
+/* The same for an ICMP error: the host takes it for the flow whose packet it quotes. */
+__noinline int worker_masquerade_error(struct __sk_buff *skb, struct packet *packet)
+{
+    const struct icmp_error *current = icmp_error_current();
+    struct ip_addr address;
+    __be16 port_be;
+    int error;
+
+    if (!packet || !current)
+        return REASON(DROP_INTERNAL);
+    if (!config.conntrack)
+        return 0;
+    error = icmp_error_read(skb, packet);
+    if (error)
+        return error < 0 ? error : REASON(DROP_MALFORMED);
+    flow_find_masquerade(&current->quote.flow, &address, &port_be);
+    if (ip_addr_equal(&address, &packet->flow.local))
+        return 0;
+    error = icmp_error_rewrite(skb, packet, &address, port_be);
+    return error ? error : packet_rewrite(skb, packet, &address, 0, packet->hop_limit);
+}
+
 /* An answer from the tunnel to a pod of this node, sent by that node. Returns the verdict. */
 static __always_inline int worker_receive(struct __sk_buff *skb, struct packet *packet,
                                           const struct node_entry *node, __u8 outer_traffic_class)
 {
-    struct ip_addr address;
-    __be16 port_be;
     int error;
 
     if (!(node->flags & NODE_GATEWAY))
         return verdict_drop(skb, packet, REASON(DROP_UNKNOWN_NODE));
     error = tunnel_strip(skb, packet, outer_traffic_class);
+    if (!error && packet->icmp == ICMP_ERROR)
+        error = worker_masquerade_error(skb, packet);
+    else if (!error)
+        error = worker_masquerade(skb, packet);
     if (error)
         return verdict_drop(skb, packet, error);
-    flow_find_masquerade(&packet->flow, &address, &port_be);
-    if (!ip_addr_equal(&address, &packet->flow.local) &&
-        packet_rewrite(skb, packet, &address, port_be, packet->hop_limit))
-        return verdict_drop(skb, packet, REASON(DROP_INTERNAL));
     count(skb, COUNT_DECAPSULATED);
     return VERDICT_PASS;
 }

@@ -24,25 +24,26 @@ _Static_assert(sizeof(struct ip_addr) == 16, "ip_addr is shared with BPF");
 #define IP_ADDR_MAPPED_WORD_BE ((__be32)0x0000ffff)
 #endif
 
-static inline struct ip_addr ip_addr_from_v4(__be32 v4_be)
+static inline __attribute__((always_inline)) struct ip_addr ip_addr_from_v4(__be32 v4_be)
 {
     struct ip_addr address = {.words_be = {0, 0, IP_ADDR_MAPPED_WORD_BE, v4_be}};
     return address;
 }
 
-static inline int ip_addr_is_v4(const struct ip_addr *address)
+static inline __attribute__((always_inline)) int ip_addr_is_v4(const struct ip_addr *address)
 {
     return address->words_be[0] == 0 && address->words_be[1] == 0 &&
            address->words_be[2] == IP_ADDR_MAPPED_WORD_BE;
 }
 
-static inline int ip_addr_is_none(const struct ip_addr *address)
+static inline __attribute__((always_inline)) int ip_addr_is_none(const struct ip_addr *address)
 {
     return (address->words_be[0] | address->words_be[1] | address->words_be[2] |
             address->words_be[3]) == 0;
 }
 
-static inline int ip_addr_equal(const struct ip_addr *a, const struct ip_addr *b)
+static inline __attribute__((always_inline)) int ip_addr_equal(const struct ip_addr *a,
+                                                               const struct ip_addr *b)
 {
     return ((a->words_be[0] ^ b->words_be[0]) | (a->words_be[1] ^ b->words_be[1]) |
             (a->words_be[2] ^ b->words_be[2]) | (a->words_be[3] ^ b->words_be[3])) == 0;

@@ -214,6 +214,34 @@ void frame_build(struct frame *frame, const uint8_t *destination, const uint8_t 
         set_l4(frame, l4, spec, length);
 }
 
+void frame_fix_icmp_checksum(struct frame *frame)
+{
+    int v6 = frame->data[FRAME_ETHERNET] >> 4 == 6;
+    size_t header = v6 ? 40 : (frame->data[FRAME_ETHERNET] & 15) * 4;
+    size_t icmp = FRAME_ETHERNET + header, length = frame->length - icmp;
+
+    frame_set_u16(frame, icmp + 2, 0);
+    frame_set_u16(frame, icmp + 2,
+                  checksum_of(frame->data + icmp, length,
+                              v6 ? pseudo_sum(frame, FRAME_ETHERNET, IPPROTO_ICMPV6, length) : 0));
+}
+
+void frame_build_error(struct frame *frame, const uint8_t *destination, const uint8_t *source,
+                       const struct packet_spec *spec, uint32_t word, const struct frame *about,
+                       size_t quoted)
+{
+    struct packet_spec error = *spec;
+    size_t icmp = FRAME_ETHERNET + ip_header(spec);
+
+    assert(FRAME_ETHERNET + quoted <= about->length);
+    error.payload = quoted;
+    frame_build(frame, destination, source, &error);
+    frame_set_u16(frame, icmp + 4, word >> 16);
+    frame_set_u16(frame, icmp + 6, word & 0xffff);
+    memcpy(frame->data + icmp + 8, about->data + FRAME_ETHERNET, quoted);
+    frame_fix_icmp_checksum(frame);
+}
+
 static uint8_t traffic_class_of(const struct frame *frame, size_t ip)
 {
     if (frame->data[ip] >> 4 == 6)

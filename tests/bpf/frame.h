@@ -51,6 +51,17 @@ void frame_build(struct frame *frame, const uint8_t *destination, const uint8_t 
                  const struct packet_spec *spec);
 
 /*
+ * Builds an ICMP error about the packet of another frame, of which it quotes that many bytes;
+ * `word` is what the second half of the ICMP header holds.
+ */
+void frame_build_error(struct frame *frame, const uint8_t *destination, const uint8_t *source,
+                       const struct packet_spec *spec, uint32_t word, const struct frame *about,
+                       size_t quoted);
+
+/* Computes the checksum of the frame's ICMP or ICMPv6 packet anew; no extension headers. */
+void frame_fix_icmp_checksum(struct frame *frame);
+
+/*
  * Puts the frame's packet into VXLAN, as the datapath does; `port` is the outer source port, `id`
  * the outer identification or, of IPv6, the flow label.
  */
