@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "harness.h"
+#include "map_clear.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -77,8 +78,9 @@ static void put(const struct bpf_map *map, const void *key, const void *value)
     assert_int_equal(bpf_map_update_elem(bpf_map__fd(map), key, value, BPF_ANY), 0);
 }
 
-void harness_reload(struct harness *harness, const struct datapath_config *config,
-                    uint32_t mappings)
+/* Loads the object, in the place of the one before. */
+static void harness_load(struct harness *harness, const struct datapath_config *config,
+                         uint32_t mappings)
 {
     struct egressgw_bpf *skeleton = egressgw_bpf__open();
 
@@ -92,6 +94,18 @@ void harness_reload(struct harness *harness, const struct datapath_config *confi
     assert_int_equal(egressgw_bpf__load(skeleton), 0);
     egressgw_bpf__destroy(harness->skeleton);
     harness->skeleton = skeleton;
+    harness->config = *config;
+    harness->mappings = mappings;
+}
+
+void harness_reload(struct harness *harness, const struct datapath_config *config,
+                    uint32_t mappings)
+{
+    if (harness->skeleton && harness->mappings == mappings &&
+        !memcmp(&harness->config, config, sizeof(*config)))
+        maps_clear(harness->skeleton->obj);
+    else
+        harness_load(harness, config, mappings);
     put_next_hops(harness, ticks_now() + (1 << 30)); /* none is due unless a test says so */
     put_settings(harness, NODE_OWN, NODE_OWN6, 0);
     put_route(harness, PROFILE_CLUSTER, "10.0.0.0", 16, ROUTE_CLUSTER);
@@ -140,7 +154,6 @@ int harness_setup(void **state)
     struct harness *harness = &the_harness;
     struct datapath_config config = harness_config();
 
-    harness->mark = harness->ingress_ifindex = harness->gso_size = 0;
     harness_reload(harness, &config, 65536);
     *state = harness;
     return 0;
@@ -150,8 +163,7 @@ int harness_teardown(void **state)
 {
     struct harness *harness = *state;
 
-    egressgw_bpf__destroy(harness->skeleton);
-    harness->skeleton = NULL;
+    harness->mark = harness->ingress_ifindex = harness->gso_size = 0;
     return 0;
 }
 

@@ -11,8 +11,8 @@
  *        fd00:1::1/64
  *
  * with 10.0.0.2 and fd00::2 (mac_gateway), 10.0.1.2 and fd00:1::2 (mac_second_gateway) as known
- * neighbours, and 10.0.0.9 and fd00::9 as ones that are not resolved. Each test gets a freshly
- * loaded object with empty maps but for what harness_setup() puts in: this node is 10.0.0.1 and
+ * neighbours, and 10.0.0.9 and fd00::9 as ones that are not resolved. Each test finds the maps
+ * empty but for what harness_setup() puts in: this node is 10.0.0.1 and
  * fd00::1, routes of the cluster are 10.0.0.0/16, 10.244.0.0/16, fd00::/64 and fd00:10:244::/48.
  */
 
@@ -52,9 +52,11 @@
 
 struct harness {
     struct egressgw_bpf *skeleton;
+    struct datapath_config config; /* what it was loaded with */
+    uint32_t mappings;
     int up0; /* interface indexes */
     int up1;
-    /* What the next run gives to the program; harness_setup() clears it. */
+    /* What the next run gives to the program; harness_teardown() clears it. */
     uint32_t mark;
     uint32_t ingress_ifindex;
     uint32_t gso_size;
@@ -64,12 +66,15 @@ struct harness {
     struct frame out;
 };
 
-/* For cmocka: the network once a program, the object once a test; `*state` is struct harness. */
+/* For cmocka: the network once a program, the maps once a test; `*state` is struct harness. */
 int harness_network(void **state);
 int harness_setup(void **state);
 int harness_teardown(void **state);
 
-/* Loads the object anew, with that configuration and that many mappings. */
+/*
+ * Empties the maps, and loads the object anew where it was loaded with another configuration or
+ * number of mappings: the verifier's work on each load would take most of the tests' time.
+ */
 void harness_reload(struct harness *harness, const struct datapath_config *config,
                     uint32_t mappings);
 struct datapath_config harness_config(void);
