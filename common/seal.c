@@ -94,6 +94,13 @@ static int capabilities_set(const struct seal *seal, const cap_value_t *extra)
     return capabilities_are(wanted) ? 0 : -EPERM;
 }
 
+static int root_change(const char *root)
+{
+    if (!root)
+        return 0;
+    return chroot(root) || chdir("/") ? -errno : 0;
+}
+
 static int ids_change(uid_t uid, gid_t gid)
 {
     if (setgroups(0, NULL))
@@ -126,7 +133,9 @@ static int become_from_root(const struct seal *seal, uid_t uid, gid_t gid)
 
     if (prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0))
         return -errno;
-    result = ids_change(uid, gid);
+    result = root_change(seal->root);
+    if (!result)
+        result = ids_change(uid, gid);
     if (!result && (!ids_are(uid, gid) || getgroups(0, NULL) != 0))
         result = -EPERM;
     if (!result)
@@ -164,8 +173,8 @@ int seal_become_user(const struct seal *seal)
     }
     result = become_from_root(seal, uid, gid);
     if (result)
-        log_error("cannot change to the user of this daemon: it needs CAP_SETUID, CAP_SETGID and "
-                  "what it keeps",
+        log_error("cannot change to the user of this daemon: it needs CAP_SETUID, CAP_SETGID, "
+                  "CAP_SYS_CHROOT and what it keeps",
                   log_string("user", seal->user), log_errno(result));
     return result;
 }
@@ -263,6 +272,17 @@ static int limits_set(const struct seal *seal)
     return result;
 }
 
+static int files_forbid(const struct seal *seal)
+{
+    struct landlock none = {.ruleset = -1};
+    int result = seal->landlock ? 0 : landlock_open(&none);
+
+    if (!result)
+        result = landlock_enforce(seal->landlock ? seal->landlock : &none);
+    landlock_close(&none);
+    return result;
+}
+
 static int filter_set(const struct seal *seal)
 {
     return seal_filter_load(seal->rules, seal->rule_count);
@@ -278,6 +298,7 @@ int seal_drop_privileges(const struct seal *seal)
          capabilities_drop},
         {"cannot forbid new privileges: the kernel must offer no_new_privs", new_privileges_forbid},
         {"cannot set resource limits", limits_set},
+        {"cannot restrict files by Landlock", files_forbid},
         {"cannot filter system calls: the kernel needs CONFIG_SECCOMP_FILTER", filter_set},
     };
 

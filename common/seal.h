@@ -8,12 +8,14 @@
 #include <sys/capability.h>
 #include <sys/types.h>
 
+#include "common/landlock.h"
 #include "common/macros.h"
 
 /*
- * How a daemon gives up what it does not need. One order for all of them: groups, gid, uid ->
- * bounding set and capabilities -> no_new_privs -> rlimits -> seccomp. Each step is verified after
- * it was taken; a failure is logged with what to do, and the daemon must end.
+ * How a daemon gives up what it does not need. One order for all of them: root directory, groups,
+ * gid, uid -> bounding set and capabilities -> no_new_privs -> rlimits -> files -> seccomp. Each
+ * step is verified after it was taken; a failure is logged with what to do, and the daemon must
+ * end.
  */
 
 /* Up to two rules on arguments of a system call, both of which must hold. The kernel compares all
@@ -53,9 +55,11 @@ struct seal_limits {
 
 struct seal {
     const char *user;        /* a name or a number; used where the process started as root */
+    const char *root;        /* the directory that becomes its root, where it started as root */
     const cap_value_t *keep; /* effective and permitted capabilities that stay */
     size_t keep_count;
     struct seal_limits limits;
+    struct landlock *landlock;        /* what stays in reach; NULL: no file and no port */
     const struct seccomp_rule *rules; /* beside those that every daemon has */
     size_t rule_count;                /* what every daemon has: see seal_filter.c */
 };

@@ -107,7 +107,7 @@ static int helper_seal(const struct attach *attach, int parent, const struct con
         return -errno;
     error = descriptors_keep(attach, parent);
     if (!error)
-        error = sandbox_seal_helper(config->users.loader);
+        error = sandbox_seal_helper(config->users.loader, config->paths.bpf);
     if (!error && write(parent, &sealed, sizeof(sealed)) != sizeof(sealed))
         error = -EPIPE;
     return error;

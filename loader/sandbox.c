@@ -6,6 +6,7 @@
 #include <seccomp.h>
 #include <sys/socket.h>
 
+#include "common/log.h"
 #include "common/seal.h"
 
 #define BPF_COMMAND(command)                                                                       \
@@ -64,17 +65,27 @@ int sandbox_seal_loader(const char *user)
     return seal_process(&seal);
 }
 
-int sandbox_seal_helper(const char *user)
+int sandbox_seal_helper(const char *user, const char *pins)
 {
     static const cap_value_t keep[] = {CAP_NET_ADMIN};
+    _cleanup_(landlock_close) struct landlock landlock;
     const struct seal seal = {
         .user = user,
         .keep = keep,
         .keep_count = ARRAY_SIZE(keep),
+        .landlock = &landlock,
         .limits = {.open_files = OPEN_FILES, .no_file_writes = true, .no_processes = true},
         .rules = helper_rules,
         .rule_count = ARRAY_SIZE(helper_rules),
     };
 
+    int error = landlock_open(&landlock);
+
+    if (!error)
+        error = landlock_allow(&landlock, pins, LANDLOCK_REPLACE);
+    if (error) {
+        log_error("cannot restrict files by Landlock", log_errno(error));
+        return error;
+    }
     return seal_process(&seal);
 }

@@ -10,7 +10,7 @@
 /* The daemon: element commands of bpf(2) on maps that are open, no capability. */
 int sandbox_seal_loader(const char *user) _must_check_;
 
-/* The attach helper: netlink, links and their pins, CAP_NET_ADMIN. */
-int sandbox_seal_helper(const char *user) _must_check_;
+/* The attach helper: netlink, links and their pins below `pins`, CAP_NET_ADMIN. */
+int sandbox_seal_helper(const char *user, const char *pins) _must_check_;
 
 #endif

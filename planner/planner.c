@@ -33,6 +33,7 @@ struct planner {
     uid_t loader_uid;
     int listener;
     bool said_ready;
+    bool as_root; /* started as root: the runtime directory becomes the root directory */
 };
 
 static void planner_wake(void *context)
@@ -140,10 +141,12 @@ static int planner_open(struct planner *planner)
     return error;
 }
 
-static int planner_seal(const struct planner *planner)
+/* The runtime directory holds the two sockets and nothing else. */
+static int planner_seal(struct planner *planner)
 {
     struct seal seal = {
         .user = planner->config.users.planner,
+        .root = planner->config.paths.runtime,
         .limits = {.open_files = PLANNER_OPEN_FILES,
                    .address_space = PLANNER_ADDRESS_SPACE,
                    .no_file_writes = true,
@@ -152,6 +155,7 @@ static int planner_seal(const struct planner *planner)
         .rule_count = planner_rule_count,
     };
 
+    planner->as_root = geteuid() == 0;
     return seal_process(&seal);
 }
 
@@ -160,7 +164,8 @@ static int planner_start(struct planner *planner)
     char path[PATH_MAX];
     int error;
 
-    snprintf(path, sizeof(path), "%s/loader.sock", planner->config.paths.runtime);
+    snprintf(path, sizeof(path), "%s/loader.sock",
+             planner->as_root ? "" : planner->config.paths.runtime);
     error = loader_session_connect(planner->loader, planner->base, path, planner->loader_uid);
     if (error) {
         log_error("the planner cannot start", log_errno(error));

@@ -6,7 +6,9 @@
 #include <time.h>
 
 #include "common/log.h"
+#include "common/loop.h"
 #include "common/notify.h"
+#include "common/options.h"
 #include "watcher/kube_backoff.h"
 #include "watcher/kube_request.h"
 
@@ -85,6 +87,14 @@ int kube_client_open(const char *kubeconfig, struct kube_client **opened)
     return 0;
 }
 
+int kube_client_confine(struct kube_client *client, struct landlock *landlock)
+{
+    int error = kube_reach_make(client->kubeconfig, &client->config, &client->reach);
+
+    client->confined = landlock->ruleset >= 0;
+    return error ? error : kube_reach_allow(&client->reach, landlock);
+}
+
 int kube_client_start(struct kube_client *client, struct event_base *base)
 {
     client->base = base;
@@ -99,6 +109,7 @@ void kube_client_close(struct kube_client *client)
         kube_request_cancel(client->requests);
     kube_http_close(client->http);
     kube_config_clear(&client->config);
+    kube_reach_clear(&client->reach);
     kube_credentials_clear(&client->credentials);
     free(client->kubeconfig);
     free(client);
@@ -108,6 +119,17 @@ static bool same_file(const struct stat *a, const struct stat *b)
 {
     return a->st_dev == b->st_dev && a->st_ino == b->st_ino && a->st_size == b->st_size &&
            a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
+}
+
+/* What was allowed cannot grow in a sealed process. */
+static bool config_in_reach(const struct kube_client *client, const struct kube_config *config)
+{
+    struct kube_reach needed = {0};
+    int error = kube_reach_make(client->kubeconfig, config, &needed);
+    bool covered = !error && kube_reach_covers(&client->reach, &needed);
+
+    kube_reach_clear(&needed);
+    return covered;
 }
 
 /* The kubeconfig has been replaced, maybe: tokens and certificates can stand in it. */
@@ -124,6 +146,13 @@ static void config_refresh(struct kube_client *client)
     if (config_read(client, &config, message)) {
         log_warning("the new kubeconfig is wrong, the last good one stays in force",
                     log_string("reason", message));
+        return;
+    }
+    if (client->confined && !config_in_reach(client, &config)) {
+        log_error("the new kubeconfig names a port or a directory that the sealed watcher may not "
+                  "reach, so it ends to be started again",
+                  log_string("file", client->kubeconfig));
+        loop_fail(client->base, EXIT_FAILED);
         return;
     }
     config_take(client, &config);

@@ -15,6 +15,7 @@
 
 #include "watcher/kube_credentials.h"
 #include "watcher/kube_http.h"
+#include "watcher/kube_reach.h"
 
 enum { KUBE_TEXT_SIZE = 512 }; /* of a reason, one line */
 
@@ -39,6 +40,8 @@ struct kube_client {
     char *kubeconfig; /* NULL: in the cluster */
     struct stat kubeconfig_status;
     struct kube_config config;
+    bool confined; /* to `reach`: another configuration may need more */
+    struct kube_reach reach;
     struct kube_credentials credentials;
     size_t server;       /* the one of config.servers that is used now */
     uint64_t generation; /* grows when another server, or new connections, are taken */
@@ -56,12 +59,15 @@ struct kube_client {
 /* Reads the configuration, to be called before the process is sealed. On failure the reason has
  * been logged. `kubeconfig` NULL: in the cluster. */
 int kube_client_open(const char *kubeconfig, struct kube_client **opened) _must_check_;
+/* Allows what the configuration needs in the sealed process. */
+int kube_client_confine(struct kube_client *client, struct landlock *landlock) _must_check_;
 int kube_client_start(struct kube_client *client, struct event_base *base) _must_check_;
 void kube_client_close(struct kube_client *client);
 
 /* Reads what may have been replaced: kubeconfig, token, certificates. A kubeconfig that has become
- * wrong is named in the log and the last good one stays. -EINVAL or an errno of reading with
- * `message`: there are no credentials now. */
+ * wrong is named in the log and the last good one stays; one that needs what the sealed process may
+ * not reach ends the loop, so that the watcher is started again. -EINVAL or an errno of reading
+ * with `message`: there are no credentials now. */
 int kube_client_refresh(struct kube_client *client, char message[KUBE_TEXT_SIZE]) _must_check_;
 
 const char *kube_client_server(const struct kube_client *client);

@@ -46,7 +46,7 @@ static int url_part(CURLU *url, CURLUPart part, unsigned flags, char *text, size
     return error;
 }
 
-static int url_host(const char *text, char host[256], char port[8])
+int kube_url_host(const char *text, char host[KUBE_HOST_SIZE], char port[KUBE_PORT_SIZE])
 {
     CURLU *url = curl_url();
     int error = url ? 0 : -ENOMEM;
@@ -54,9 +54,9 @@ static int url_host(const char *text, char host[256], char port[8])
     if (!error && curl_url_set(url, CURLUPART_URL, text, CURLU_NON_SUPPORT_SCHEME))
         error = -EINVAL;
     if (!error)
-        error = url_part(url, CURLUPART_HOST, 0, host, 256);
-    if (!error && url_part(url, CURLUPART_PORT, CURLU_DEFAULT_PORT, port, 8))
-        snprintf(port, 8, "1080"); /* a SOCKS proxy without a port */
+        error = url_part(url, CURLUPART_HOST, 0, host, KUBE_HOST_SIZE);
+    if (!error && url_part(url, CURLUPART_PORT, CURLU_DEFAULT_PORT, port, KUBE_PORT_SIZE))
+        snprintf(port, KUBE_PORT_SIZE, "1080"); /* a SOCKS proxy without a port */
     curl_url_cleanup(url);
     return error;
 }
@@ -77,10 +77,10 @@ static int easy_set_url(struct kube_easy *made, const struct kube_client *client
 {
     const struct kube_config *config = &client->config;
     const char *server = kube_client_server(client);
-    char host[256], port[8], connect_to[800];
+    char host[KUBE_HOST_SIZE], port[KUBE_PORT_SIZE], connect_to[800];
     _cleanup_free_ char *url = NULL;
     const char *prefix = strchr(strstr(server, "//") + 2, '/');
-    int error = url_host(server, host, port);
+    int error = kube_url_host(server, host, port);
 
     if (error)
         return error;
@@ -98,7 +98,7 @@ static int easy_set_url(struct kube_easy *made, const struct kube_client *client
     }
     if (!url || curl_easy_setopt(made->easy, CURLOPT_URL, url))
         return -ENOMEM;
-    return url_host(config->proxy ? config->proxy : server, made->host, made->port);
+    return kube_url_host(config->proxy ? config->proxy : server, made->host, made->port);
 }
 
 static int set_blob(CURL *easy, CURLoption option, const struct kube_blob *blob)

@@ -7,11 +7,18 @@
 
 #include "watcher/kube_client.h"
 
+enum { KUBE_HOST_SIZE = 256, KUBE_PORT_SIZE = 8 };
+
+/* Host and port of a URL, the scheme's port where it has none. -EINVAL: libcurl does not take it.
+ */
+int kube_url_host(const char *text, char host[KUBE_HOST_SIZE],
+                  char port[KUBE_PORT_SIZE]) _must_check_;
+
 /* Zero-initialised = empty. */
 struct kube_easy {
     CURL *easy;
-    char host[256]; /* whose address is needed: the server, or the proxy before it */
-    char port[8];
+    char host[KUBE_HOST_SIZE]; /* whose address is needed: the server, or the proxy before it */
+    char port[KUBE_PORT_SIZE];
     struct curl_slist *headers, *resolved, *connect_to;
 };
 

@@ -57,6 +57,11 @@ static int kubernetes_open(const struct config *config, struct source **opened)
     return 0;
 }
 
+static int kubernetes_confine(struct source *source, struct landlock *landlock)
+{
+    return kube_client_confine(source->client, landlock);
+}
+
 /* The field selector of a kind where the planner needs all pods, or those of this node only. */
 static const char *selector_of(const struct source *source, enum object_kind kind, bool all_pods)
 {
@@ -95,6 +100,7 @@ static void kubernetes_set_scope(struct source *source, bool all_pods)
 const struct source_operations source_kubernetes = {
     .name = "kubernetes",
     .open = kubernetes_open,
+    .confine = kubernetes_confine,
     .start = kubernetes_start,
     .set_scope = kubernetes_set_scope,
     .close = kubernetes_close,

@@ -84,6 +84,18 @@ static int manifests_open(const struct config *config, struct source **source)
     return 0;
 }
 
+/* A directory may be replaced by another one: then the one above it counts. */
+static int manifests_confine(struct source *source, struct landlock *landlock)
+{
+    const struct manifests *manifests = &source->manifests;
+    int error = 0;
+
+    for (size_t i = 0; !error && i < manifests->directory_count; i++)
+        error = landlock_allow_beside(landlock, manifests->directories[i].path,
+                                      LANDLOCK_READ | LANDLOCK_LIST);
+    return error;
+}
+
 /* The first lists go out when all directories could be read: before that, what is missing cannot
  * be told from what is gone. */
 static void manifests_report(struct manifests *source)
@@ -203,6 +215,7 @@ static void manifests_set_scope(struct source *handle, bool all_pods)
 const struct source_operations source_manifests = {
     .name = "manifests",
     .open = manifests_open,
+    .confine = manifests_confine,
     .start = manifests_start,
     .set_scope = manifests_set_scope,
     .close = manifests_close,

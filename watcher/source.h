@@ -11,6 +11,7 @@
 #include <event2/event.h>
 
 #include "common/config.h"
+#include "common/landlock.h"
 #include "ipc/objects.h"
 
 /* What a source calls. The objects need to live only as long as the call. */
@@ -32,6 +33,8 @@ struct source_operations {
     const char *name;
     /* Opens what must be opened before the process is sealed. */
     int (*open)(const struct config *config, struct source **source);
+    /* Allows what the source still opens and connects to in the sealed process. NULL: nothing. */
+    int (*confine)(struct source *source, struct landlock *landlock);
     /* Starts reporting, in the sealed process. */
     int (*start)(struct source *source, struct event_base *base, const struct source_sink *sink);
     /* The planner needs pods of this node only, or all pods. */

@@ -154,19 +154,36 @@ static int watcher_open(struct watcher *watcher)
     return error;
 }
 
+static int watcher_confine(const struct watcher *watcher, struct landlock *landlock)
+{
+    int error = landlock_open(landlock);
+
+    for (size_t i = 0; !error && i < watcher->source_count; i++) {
+        if (watcher->sources[i].operations->confine)
+            error = watcher->sources[i].operations->confine(watcher->sources[i].source, landlock);
+    }
+    if (error)
+        log_error("cannot restrict files and ports by Landlock", log_errno(error));
+    return error;
+}
+
 static int watcher_seal(const struct watcher *watcher)
 {
+    _cleanup_(landlock_close) struct landlock landlock;
     struct seal seal = {
         .user = watcher->config.users.watcher,
         .limits = {.open_files = WATCHER_OPEN_FILES,
                    .address_space = WATCHER_ADDRESS_SPACE,
                    .no_file_writes = true,
                    .no_processes = true},
+        .landlock = &landlock,
         .rules = watcher_rules,
         .rule_count = watcher_rule_count,
     };
 
-    return seal_process(&seal);
+    int error = watcher_confine(watcher, &landlock);
+
+    return error ? error : seal_process(&seal);
 }
 
 static int watcher_start(struct watcher *watcher)

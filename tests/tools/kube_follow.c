@@ -10,6 +10,7 @@
  * user 64101 and is sealed as the watcher is.
  */
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -138,15 +139,19 @@ static const struct kube_resource *resource_named(const char *kind)
 }
 
 /* As the watcher: what libcurl and the resolver do has to be among what it may do. */
-static int follower_seal(void)
+static int follower_seal(struct kube_client *client)
 {
+    _cleanup_(landlock_close) struct landlock landlock;
     const struct seal seal = {
         .user = "64101",
         .limits = {.open_files = 256, .no_file_writes = false, .no_processes = true},
+        .landlock = &landlock,
         .rules = watcher_rules,
         .rule_count = watcher_rule_count,
     };
 
+    if (landlock_open(&landlock) || kube_client_confine(client, &landlock))
+        return -EPERM;
     return geteuid() == 0 ? seal_process(&seal) : 0;
 }
 
@@ -176,7 +181,7 @@ int main(int argc, char **argv)
         client->timing.silence = (unsigned)atoi(argv[4]);
     if (argc > 5)
         client->timing.head = (unsigned)atoi(argv[5]);
-    if (!follower_seal() && !kube_client_start(client, base) &&
+    if (!follower_seal(client) && !kube_client_start(client, base) &&
         !kube_watch_new(client, resource, &sink, &watch) &&
         !kube_watch_follow(watch, argc > 3 ? argv[3] : ""))
         status = loop_run(base);
