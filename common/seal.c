@@ -5,6 +5,7 @@
 #include <grp.h>
 #include <linux/securebits.h>
 #include <pwd.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -145,6 +146,20 @@ static int become_from_root(const struct seal *seal, uid_t uid, gid_t gid)
     return result;
 }
 
+/* Pages as they are touched, and those of later. With a limit the next allocation would fail: then
+ * nothing is locked. Root sets none where it may, a service manager has to. */
+static void memory_lock(void)
+{
+    struct rlimit limit = {RLIM_INFINITY, RLIM_INFINITY};
+
+    if (setrlimit(RLIMIT_MEMLOCK, &limit) && getrlimit(RLIMIT_MEMLOCK, &limit))
+        limit.rlim_cur = 0;
+    if (limit.rlim_cur == RLIM_INFINITY && !mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT))
+        return;
+    log_info(
+        "memory is not locked, secrets may be written to swap: LimitMEMLOCK=infinity locks it");
+}
+
 int seal_become_user(const struct seal *seal)
 {
     uid_t uid;
@@ -163,6 +178,8 @@ int seal_become_user(const struct seal *seal)
                   log_string("user", seal->user));
         return -EPERM;
     }
+    if (seal->limits.lock_memory)
+        memory_lock();
     if (geteuid() != 0) {
         if (ids_are(uid, gid))
             return 0;

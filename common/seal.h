@@ -51,6 +51,7 @@ struct seal_limits {
     uint64_t address_space; /* bytes; 0: not limited */
     bool no_file_writes;    /* RLIMIT_FSIZE 0, unless stderr is a file: the log has to go on */
     bool no_processes;      /* RLIMIT_NPROC 0: the process cannot fork */
+    bool lock_memory;       /* never written to swap, where nothing limits that */
 };
 
 struct seal {
@@ -61,8 +62,11 @@ struct seal {
     struct seal_limits limits;
     struct landlock *landlock;        /* what stays in reach; NULL: no file and no port */
     const struct seccomp_rule *rules; /* beside those that every daemon has */
-    size_t rule_count;                /* what every daemon has: see seal_filter.c */
+    size_t rule_count;                /* what every daemon has: seal_common_rules */
 };
+
+extern const struct seccomp_rule seal_common_rules[];
+extern const size_t seal_common_rule_count;
 
 /* The uid and gid of a user given by name or number (a number stands for uid and gid alike).
  * -ENOENT: no such user. */

@@ -20,7 +20,7 @@
 
 /* What every daemon does after its start: use the descriptors that it has, wait, take memory that
  * is not executable, log, end. */
-static const struct seccomp_rule common_rules[] = {
+const struct seccomp_rule seal_common_rules[] = {
     SECCOMP_CALL(read),
     SECCOMP_CALL(write),
     SECCOMP_CALL(readv),
@@ -55,6 +55,8 @@ static const struct seccomp_rule common_rules[] = {
     SECCOMP_CALL(exit_group),
     {.call = SCMP_SYS(prctl), .arguments = {SECCOMP_INT(0, PR_GET_SECCOMP)}}, /* the verification */
 };
+
+const size_t seal_common_rule_count = ARRAY_SIZE(seal_common_rules);
 
 #ifdef __SANITIZE_ADDRESS__
 /* A build with sanitizers reads its own maps and binaries to print a report. It never ships. */
@@ -188,7 +190,7 @@ static int filter_build(scmp_filter_ctx filter, const struct seccomp_rule *rules
     if (!result)
         result = filter_add_table(filter, rules, count);
     if (!result)
-        result = filter_add_table(filter, common_rules, ARRAY_SIZE(common_rules));
+        result = filter_add_table(filter, seal_common_rules, seal_common_rule_count);
 #ifdef __SANITIZE_ADDRESS__
     if (!result)
         result = filter_add_table(filter, sanitizer_rules, ARRAY_SIZE(sanitizer_rules));

@@ -7,7 +7,6 @@
 #include <sys/socket.h>
 
 #include "common/log.h"
-#include "common/seal.h"
 
 #define BPF_COMMAND(command)                                                                       \
     {                                                                                              \
@@ -16,7 +15,7 @@
 
 enum { OPEN_FILES = 64 };
 
-static const struct seccomp_rule loader_rules[] = {
+const struct seccomp_rule loader_rules[] = {
     BPF_COMMAND(BPF_MAP_LOOKUP_ELEM),
     BPF_COMMAND(BPF_MAP_UPDATE_ELEM),
     BPF_COMMAND(BPF_MAP_DELETE_ELEM),
@@ -32,7 +31,7 @@ static const struct seccomp_rule loader_rules[] = {
 
 /* BPF_OBJ_GET_INFO_BY_FD: libbpf reads the program's name for a clsact filter. The sockets are
  * those that libbpf opens for it. */
-static const struct seccomp_rule helper_rules[] = {
+const struct seccomp_rule helper_rules[] = {
     BPF_COMMAND(BPF_LINK_CREATE),
     BPF_COMMAND(BPF_OBJ_PIN),
     BPF_COMMAND(BPF_OBJ_GET_INFO_BY_FD),
@@ -53,13 +52,16 @@ static const struct seccomp_rule helper_rules[] = {
     SECCOMP_CALL(setsockopt),
 };
 
+const size_t loader_rule_count = ARRAY_SIZE(loader_rules);
+const size_t helper_rule_count = ARRAY_SIZE(helper_rules);
+
 int sandbox_seal_loader(const char *user)
 {
     const struct seal seal = {
         .user = user,
         .limits = {.open_files = OPEN_FILES, .no_file_writes = true, .no_processes = true},
         .rules = loader_rules,
-        .rule_count = ARRAY_SIZE(loader_rules),
+        .rule_count = loader_rule_count,
     };
 
     return seal_process(&seal);
@@ -76,7 +78,7 @@ int sandbox_seal_helper(const char *user, const char *pins)
         .landlock = &landlock,
         .limits = {.open_files = OPEN_FILES, .no_file_writes = true, .no_processes = true},
         .rules = helper_rules,
-        .rule_count = ARRAY_SIZE(helper_rules),
+        .rule_count = helper_rule_count,
     };
 
     int error = landlock_open(&landlock);

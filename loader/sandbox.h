@@ -2,10 +2,13 @@
 #ifndef LOADER_SANDBOX_H
 #define LOADER_SANDBOX_H
 
-#include "common/macros.h"
+#include "common/seal.h"
 
 /* What the two processes of the loader keep after their start: tables of system calls,
  * capabilities, limits. Failures have been logged. */
+
+extern const struct seccomp_rule loader_rules[], helper_rules[];
+extern const size_t loader_rule_count, helper_rule_count;
 
 /* The daemon: element commands of bpf(2) on maps that are open, no capability. */
 int sandbox_seal_loader(const char *user) _must_check_;

@@ -237,6 +237,24 @@ static int read_context(struct kube_reader *reader)
     return error ? error : read_user(reader, user);
 }
 
+/* Keys and tokens stand in the document, and in what the parser has read of the file. */
+static void document_wipe(yaml_document_t *document)
+{
+    for (yaml_node_t *node = document->nodes.start; node < document->nodes.top; node++) {
+        if (node->type == YAML_SCALAR_NODE)
+            explicit_bzero(node->data.scalar.value, node->data.scalar.length);
+    }
+    yaml_document_delete(document);
+}
+
+static void parser_wipe(yaml_parser_t *parser)
+{
+    explicit_bzero(parser->buffer.start, (size_t)(parser->buffer.end - parser->buffer.start));
+    explicit_bzero(parser->raw_buffer.start,
+                   (size_t)(parser->raw_buffer.end - parser->raw_buffer.start));
+    yaml_parser_delete(parser);
+}
+
 int kube_config_parse(const char *path, const char *data, size_t length, struct kube_config *config,
                       char *message, size_t size)
 {
@@ -255,8 +273,8 @@ int kube_config_parse(const char *path, const char *data, size_t length, struct 
         return error;
     }
     error = read_context(&reader);
-    yaml_document_delete(&reader.document);
-    yaml_parser_delete(&parser);
+    document_wipe(&reader.document);
+    parser_wipe(&parser);
     if (error == -ENOMEM)
         snprintf(message, size, "%s: out of memory", path);
     if (error)

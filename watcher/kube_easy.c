@@ -171,9 +171,17 @@ int kube_easy_resolve(struct kube_easy *made, const char *addresses)
     return curl_easy_setopt(made->easy, CURLOPT_RESOLVE, made->resolved) ? -ENOMEM : 0;
 }
 
+/* The list has the token in it. */
+static void list_wipe(struct curl_slist *list)
+{
+    for (; list; list = list->next)
+        explicit_bzero(list->data, strlen(list->data));
+}
+
 void kube_easy_clear(struct kube_easy *made)
 {
     curl_easy_cleanup(made->easy);
+    list_wipe(made->headers);
     curl_slist_free_all(made->headers);
     curl_slist_free_all(made->resolved);
     curl_slist_free_all(made->connect_to);

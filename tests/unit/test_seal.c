@@ -599,6 +599,59 @@ static void limit_processes(void **state)
     assert_exits(fork_with_filter_open, 0);
 }
 
+/* What comes after is locked as well, or nothing is; it never makes memory run out. */
+static int lock_memory(void)
+{
+    const struct seal seal = {.user = OTHER_USER,
+                              .limits = {.open_files = OTHER_LIMIT, .lock_memory = true}};
+    struct rlimit limit;
+    char status[8192], *line;
+    bool wanted;
+
+    log_set_sink(keep_log, NULL);
+    if (seal_become_user(&seal) || getrlimit(RLIMIT_MEMLOCK, &limit))
+        return 1;
+    wanted = limit.rlim_cur == RLIM_INFINITY;
+    _cleanup_free_ char *data = malloc(64 << 20);
+    if (!data)
+        return 2;
+    memset(data, 1, 64 << 20);
+    read_proc(getpid(), "status", status, sizeof(status));
+    line = strstr(status, "VmLck:");
+    if (!line || (strtol(line + strlen("VmLck:"), NULL, 10) >= 65536) != wanted)
+        return 3;
+    return wanted == !strstr(last_log, "not locked") ? 0 : 4;
+}
+
+static void lock_where_nothing_limits(void **state)
+{
+    (void)state;
+    assert_exits(lock_memory, 0);
+}
+
+static char root[] = "/tmp/egressgw-test-seal-XXXXXX";
+
+static int other_root(void)
+{
+    const struct seal seal = {.user = OTHER_USER, .root = root, .limits = plain_limits};
+
+    if (seal_become_user(&seal))
+        return 1;
+    return access("/proc", F_OK) == 0 || access("proc", F_OK) == 0 || access("../tmp", F_OK) == 0
+               ? 2
+               : 0;
+}
+
+static void change_root(void **state)
+{
+    (void)state;
+    assert_non_null(mkdtemp(root));
+    assert_int_equal(chmod(root, 0755), 0);
+    int status = in_child(other_root);
+    rmdir(root);
+    assert_int_equal(status, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -618,6 +671,8 @@ int main(void)
         cmocka_unit_test_teardown(seal_as_own_user, sealed_kill),
         cmocka_unit_test(seal_in_parts),
         cmocka_unit_test(limit_processes),
+        cmocka_unit_test(lock_where_nothing_limits),
+        cmocka_unit_test(change_root),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
 
