@@ -8,7 +8,11 @@
 #include "common/log.h"
 #include "ipc/channel.h"
 
-enum { RETRY_FIRST_SECONDS = 1, RETRY_MOST_SECONDS = 30 };
+enum {
+    RETRY_FIRST_SECONDS = 1,
+    RETRY_MOST_SECONDS = 30,
+    SHRINK_LEAST = 64, /* entries, from where on it is worth a word that they go */
+};
 
 enum session_state {
     STATE_NEW, /* nothing but a snapshot makes sense */
@@ -150,9 +154,28 @@ static int session_on_entries(void *context, const struct record *record)
     return error;
 }
 
+static size_t session_entries(const struct session *session)
+{
+    return session->apply->mirror[TABLE_ENDPOINTS].count +
+           session->apply->mirror[TABLE_ROUTES].count;
+}
+
+/* What was deleted in the cluster must go at once, and nothing here tells that from a planner that
+ * has gone wrong: it is done, and said. */
+static void session_note_shrink(const struct session *session, size_t before)
+{
+    size_t now = session_entries(session);
+
+    if (before >= SHRINK_LEAST && now < before / 2)
+        log_warning("more than half of the endpoints and routes are gone in one step: check "
+                    "whether policies, namespaces or nodes were deleted",
+                    log_number("before", (int64_t)before), log_number("now", (int64_t)now));
+}
+
 static int session_on_commit(void *context, const struct record *record)
 {
     struct session *session = context;
+    size_t before = session_entries(session);
     bool snapshot = channel_state(session->channel) == STATE_IN_SNAPSHOT;
     struct apply_result result;
     int error;
@@ -163,6 +186,7 @@ static int session_on_commit(void *context, const struct record *record)
     channel_set_state(session->channel, STATE_READY);
     session_answer(session, &result);
     session_report(session, &result);
+    session_note_shrink(session, before);
     session_schedule_retry(session);
     if (!error)
         log_write(

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef TESTS_HOSTILE_H
+#define TESTS_HOSTILE_H
+
+#include <event2/event.h>
+
+#include "ipc/record.h"
+
+/* A peer that has been taken over: real conversations, changed at random, over a real socket. */
+
+enum { HOSTILE_RECORDS = 16 };
+
+/* What a peer says from its connection on; memory of the structure itself. */
+struct hostile_talk {
+    struct record_buffer records[HOSTILE_RECORDS];
+    size_t count;
+};
+
+/* Packs a record and appends it. */
+void hostile_say(struct hostile_talk *talk, const struct record *record);
+
+/* Changes it: bytes, lengths, counts, types, generations, order, repetitions, an early end. */
+void hostile_mutate(struct hostile_talk *talk, uint64_t *seed);
+
+/* Connects to the listening socket, sends all of it as far as the other side takes it, gives that
+ * its turns on `base`, reads its answers (unless `deaf`) and closes. */
+void hostile_send(struct event_base *base, int listener, const struct hostile_talk *talk,
+                  bool deaf);
+
+/* Rounds of mutations: $HOSTILE_ROUNDS, or what a test takes that has no time. */
+unsigned hostile_rounds(void);
+
+/* Bytes that are allocated now. */
+size_t hostile_memory(void);
+
+#endif
