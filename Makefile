@@ -176,6 +176,7 @@ bench: deps
 
 install: all
 	install -d $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/lib/systemd/system \
+		$(DESTDIR)$(PREFIX)/lib/systemd/system-preset \
 		$(DESTDIR)$(PREFIX)/lib/sysusers.d $(DESTDIR)$(PREFIX)/lib/tmpfiles.d \
 		$(DESTDIR)$(SYSCONFDIR)/egressgw
 	install -m 755 $(PROGRAMS) $(DESTDIR)$(PREFIX)/sbin
@@ -186,6 +187,7 @@ install: all
 	install -d $(DESTDIR)$(PREFIX)/share/doc/egressgw
 	install -m 644 README.md $(wildcard docs/*.md) $(DESTDIR)$(PREFIX)/share/doc/egressgw
 	install -m 644 systemd/egressgw.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/egressgw.conf
+	install -m 644 systemd/egressgw.preset $(DESTDIR)$(PREFIX)/lib/systemd/system-preset/80-egressgw.preset
 	install -m 644 systemd/egressgw.tmpfiles $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/egressgw.conf
 
 format:
