@@ -170,6 +170,8 @@ lint:
 	@./tests/lint/files
 	@$(MAKE) --no-print-directory --keep-going lint-sources
 
+include tests/fuzz/fuzz.mk
+
 bench: deps
 	@$(MAKE) --no-print-directory tests
 	@./tests/bench/run $(BUILD)

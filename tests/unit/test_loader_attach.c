@@ -214,6 +214,27 @@ static void test_ends_and_errors(void **state)
 }
 
 /* Whatever is cut off or changed: an answer, and no byte beyond the datagram is read. */
+/* The last attribute may lack the bytes that would align it: nothing behind it is read. */
+static void test_unaligned_end(void **state)
+{
+    const struct ifinfomsg link = {.ifi_index = 3};
+    struct datagram datagram = {0};
+    struct nlmsghdr *message = add_message(&datagram, RTM_NEWLINK, &link, sizeof(link));
+    struct seen seen = {0};
+    const struct netlink_handler handler = {on_link, on_route, &seen};
+    bool interrupted;
+    char *copy;
+
+    (void)state;
+    add_attribute(&datagram, message, IFLA_QDISC, "abcde", 5);
+    message->nlmsg_len -= 3;
+    copy = malloc(message->nlmsg_len);
+    assert_non_null(copy);
+    memcpy(copy, datagram.bytes, message->nlmsg_len);
+    assert_int_equal(netlink_parse(copy, message->nlmsg_len, &handler, &interrupted), 0);
+    free(copy);
+}
+
 static void test_damaged(void **state)
 {
     struct datagram datagram = {0};
@@ -248,6 +269,7 @@ int main(void)
         cmocka_unit_test(test_patterns),        cmocka_unit_test(test_pin_names),
         cmocka_unit_test(test_links),           cmocka_unit_test(test_default_routes),
         cmocka_unit_test(test_ends_and_errors), cmocka_unit_test(test_damaged),
+        cmocka_unit_test(test_unaligned_end),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -320,6 +320,9 @@ static const struct {
     {"metadata: {name: x}\nspec: {" RULES TARGETS
      "egressGateway: {nodeSelector: {}, egressIP: 10.0.0.256}}",
      "spec.egressGateway.egressIP", "address"},
+    {"metadata: {name: x, creationTimestamp: '2025-01-31T12:00:00+ 5:30'}\nspec: {" RULES TARGETS
+         GATEWAY "}",
+     "metadata.creationTimestamp", "time"},
     {"metadata: {name: x, creationTimestamp: yesterday}\nspec: {" RULES TARGETS GATEWAY "}",
      "metadata.creationTimestamp", "time"},
     /* what object_check() refuses */
