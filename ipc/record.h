@@ -81,6 +81,13 @@ struct record_buffer {
     unsigned char data[RECORD_SIZE_LIMIT];
 };
 
+/* Bytes that an entry of the table takes in a record, at most; ENTRIES with RECORD_ENTRIES_LIMIT of
+ * them need not fit. */
+size_t record_entry_size(enum table table);
+
+/* Bytes of a record around its entries, at most. */
+enum { RECORD_ENTRIES_HEAD = 16 };
+
 /* -EMSGSIZE: does not fit into a record. -EINVAL: not a record that may be sent. */
 int record_pack(const struct record *record, struct record_buffer *buffer) _must_check_;
 

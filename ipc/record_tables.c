@@ -15,7 +15,7 @@ static const struct {
     uint8_t value;
 } shapes[TABLES] = {
     [TABLE_SETTINGS] = {0, 3}, [TABLE_NODES] = {1, 1},     [TABLE_GATEWAYS] = {2, 4},
-    [TABLE_ROUTES] = {3, 4},   [TABLE_ENDPOINTS] = {1, 4},
+    [TABLE_ROUTES] = {3, 4},   [TABLE_ENDPOINTS] = {1, 4}, [TABLE_POLICIES] = {1, 1},
 };
 
 static void put_key(struct codec_writer *writer, const struct table_entry *entry)
@@ -37,6 +37,9 @@ static void put_key(struct codec_writer *writer, const struct table_entry *entry
         codec_put_unsigned(writer, route->prefix_length);
         codec_put_unsigned(writer, ntohl(route->scope_be));
         codec_put_address(writer, &address);
+        break;
+    case TABLE_POLICIES:
+        codec_put_unsigned(writer, entry->key.policy);
         break;
     case TABLE_SETTINGS:
     case TABLES:
@@ -75,9 +78,19 @@ static void put_value(struct codec_writer *writer, const struct table_entry *ent
         codec_put_unsigned(writer, value->endpoint.hash);
         codec_put_unsigned(writer, value->endpoint.flags);
         break;
+    case TABLE_POLICIES:
+        codec_put_text(writer, text_of(value->policy.text));
+        break;
     case TABLES:
         break;
     }
+}
+
+size_t record_entry_size(enum table table)
+{
+    /* Numbers have at most a byte more than in the map, addresses two, a name three; and there are
+     * the array, the table and the flag. */
+    return table_shapes[table].key_size + table_shapes[table].value_size + 16;
 }
 
 void codec_put_entries(struct codec_writer *writer, const struct table_entry *items, size_t count)
@@ -131,6 +144,9 @@ static void get_key(struct codec_fields *fields, struct table_entry *entry)
         address = codec_get_address(fields);
         memcpy(route->address, address.bytes, sizeof(route->address));
         break;
+    case TABLE_POLICIES:
+        entry->key.policy = get_u32(fields);
+        break;
     case TABLE_SETTINGS:
     case TABLES:
         break;
@@ -167,6 +183,10 @@ static void get_value(struct codec_fields *fields, struct table_entry *entry)
         value->endpoint.profile = get_u32(fields);
         value->endpoint.hash = get_u32(fields);
         value->endpoint.flags = get_u32(fields);
+        break;
+    case TABLE_POLICIES:
+        if (policy_name_make(codec_get_text(fields, LIMIT_NAME), &value->policy) < 0)
+            codec_refuse(fields->reader, "policies: the value is no name of an object");
         break;
     case TABLES:
         break;

@@ -5,6 +5,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "ipc/names.h"
+
 enum { V4_BYTES = 4, V4_OFFSET = 12 }; /* of an IPv4 address in struct ip_addr */
 
 const struct table_shape table_shapes[TABLES] = {
@@ -13,6 +15,7 @@ const struct table_shape table_shapes[TABLES] = {
     [TABLE_GATEWAYS] = {MAP_GATEWAYS, sizeof(struct gateway_key), sizeof(struct gateway)},
     [TABLE_ROUTES] = {MAP_ROUTES, sizeof(struct route_key), sizeof(struct route)},
     [TABLE_ENDPOINTS] = {MAP_ENDPOINTS, sizeof(struct ip_addr), sizeof(struct endpoint)},
+    [TABLE_POLICIES] = {MAP_POLICIES, sizeof(uint32_t), sizeof(struct policy_name)},
 };
 
 static uint32_t route_key_profile(const struct route_key *key)
@@ -24,7 +27,7 @@ unsigned table_entry_step(const struct table_entry *entry)
 {
     static const unsigned steps[TABLES] = {
         [TABLE_SETTINGS] = 0, [TABLE_NODES] = 1,     [TABLE_GATEWAYS] = 2,
-        [TABLE_ROUTES] = 4,   [TABLE_ENDPOINTS] = 5,
+        [TABLE_ROUTES] = 4,   [TABLE_ENDPOINTS] = 5, [TABLE_POLICIES] = 7,
     };
 
     if (entry->table == TABLE_ROUTES) {
@@ -192,12 +195,41 @@ static const char *endpoint_check(const struct table_entry *entry)
     return NULL;
 }
 
+int policy_name_make(struct text text, struct policy_name *name)
+{
+    *name = (struct policy_name){0};
+    if (!names_is_subdomain(text))
+        return -EINVAL;
+    memcpy(name->text, text.data, text.length);
+    return 0;
+}
+
+int policy_name_check(const struct policy_name *name)
+{
+    struct text text = {name->text, strnlen(name->text, sizeof(name->text))};
+    struct policy_name again;
+
+    /* What stands behind the name is zero. */
+    return policy_name_make(text, &again) == 0 && memcmp(&again, name, sizeof(again)) == 0
+               ? 0
+               : -EINVAL;
+}
+
+static const char *policy_check(const struct table_entry *entry)
+{
+    if (entry->key.policy == 0 || entry->key.policy >= POLICIES_COUNTED)
+        return "policies: the number is out of range";
+    if (!entry->remove && policy_name_check(&entry->value.policy) < 0)
+        return "policies: the value is no name of an object";
+    return NULL;
+}
+
 int table_entry_check(const struct table_entry *entry, const char **why)
 {
     static const char *(*const checks[TABLES])(const struct table_entry *) = {
         [TABLE_SETTINGS] = settings_check,  [TABLE_NODES] = node_check,
         [TABLE_GATEWAYS] = gateway_check,   [TABLE_ROUTES] = route_check,
-        [TABLE_ENDPOINTS] = endpoint_check,
+        [TABLE_ENDPOINTS] = endpoint_check, [TABLE_POLICIES] = policy_check,
     };
     const char *wrong =
         (unsigned)entry->table < TABLES ? checks[entry->table](entry) : "no such table";

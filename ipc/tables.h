@@ -23,6 +23,7 @@ enum table {
     TABLE_GATEWAYS,
     TABLE_ROUTES,
     TABLE_ENDPOINTS,
+    TABLE_POLICIES,
     TABLES,
 };
 
@@ -30,7 +31,8 @@ union table_key {
     struct ip_addr address; /* nodes, endpoints */
     struct gateway_key gateway;
     struct route_key route;
-    uint32_t zero; /* settings */
+    uint32_t zero;   /* settings */
+    uint32_t policy; /* policies: the number */
 };
 
 union table_value {
@@ -39,6 +41,7 @@ union table_value {
     struct gateway gateway;
     struct route route;
     struct endpoint endpoint;
+    struct policy_name policy;
 };
 
 struct table_entry {
@@ -59,15 +62,21 @@ extern const struct table_shape table_shapes[TABLES];
 /*
  * Steps of adding: 0 settings, 1 nodes, 2 gateways, 3 routes of PROFILE_CLUSTER, 4 routes of
  * profiles, 5 endpoints, 6 routes of PROFILE_COVERED and PROFILE_POD_RANGES (they make traffic of
- * unknown endpoints be dropped, so they come when all endpoints are there).
+ * unknown endpoints be dropped, so they come when all endpoints are there), 7 names of policies,
+ * which no packet needs.
  */
-enum { TABLE_STEPS = 7 };
+enum { TABLE_STEPS = 8 };
 unsigned table_entry_step(const struct table_entry *entry);
 
 /* The route key of a prefix in a profile, and back. -EINVAL: no such key can have been made. */
 struct route_key route_key_make(uint32_t profile, const struct ip_prefix *prefix);
 int route_key_read(const struct route_key *key, uint32_t *profile,
                    struct ip_prefix *prefix) _must_check_;
+
+/* The name of a policy as a value of its table; -EINVAL: no name of an object. And whether a value,
+ * from a peer or from a map, is such a name. */
+int policy_name_make(struct text text, struct policy_name *name) _must_check_;
+int policy_name_check(const struct policy_name *name) _must_check_;
 
 /* Whether an entry means something on its own: addresses unicast, numbers in range, unused bytes
  * zero, key bits behind the prefix zero. -EINVAL with `why` set to a constant text. */

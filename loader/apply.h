@@ -31,6 +31,9 @@ struct apply {
     bool snapshot;                /* what is being staged */
     uint64_t written;             /* elements set or removed since the start */
     unsigned char *keys, *values; /* of one batch */
+    /* NULL, or told that a number is another policy's now: what was counted under it is not. */
+    void (*named)(void *context, uint32_t policy);
+    void *context;
 };
 
 struct apply_result {

@@ -13,9 +13,9 @@
 #include "loader/apply_pass.h"
 
 /* The table of each step of table_entry_step(). */
-const enum table apply_step_tables[TABLE_STEPS] = {TABLE_SETTINGS, TABLE_NODES,  TABLE_GATEWAYS,
-                                                   TABLE_ROUTES,   TABLE_ROUTES, TABLE_ENDPOINTS,
-                                                   TABLE_ROUTES};
+const enum table apply_step_tables[TABLE_STEPS] = {TABLE_SETTINGS, TABLE_NODES,   TABLE_GATEWAYS,
+                                                   TABLE_ROUTES,   TABLE_ROUTES,  TABLE_ENDPOINTS,
+                                                   TABLE_ROUTES,   TABLE_POLICIES};
 
 static bool error_is_full(int error)
 {
@@ -80,6 +80,8 @@ static int write_batch(struct pass *pass, enum table table, size_t first, size_t
         if (unlikely)
             return unlikely;
         entry->state = ENTRY_DONE;
+        if (table == TABLE_POLICIES && !remove && apply->named)
+            apply->named(apply->context, *(const uint32_t *)(const void *)entry->key);
     }
     apply->written += *done;
     *(remove ? &pass->result->removed : &pass->result->set) += *done;

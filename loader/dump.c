@@ -233,7 +233,7 @@ static int print_json(const struct dump *dump, FILE *out)
 }
 
 int dump_print(const struct entries *endpoints, const struct entries *routes,
-               const struct entries *gateways, enum dump_format format, FILE *out)
+               const struct entries *gateways, enum show_format format, FILE *out)
 {
     struct dump dump = {.gateways = gateways};
     int error = -ENOMEM;
@@ -243,7 +243,7 @@ int dump_print(const struct entries *endpoints, const struct entries *routes,
     if (dump.routes && dump.sources) {
         routes_index(&dump, routes);
         sources_index(&dump, endpoints);
-        error = format == DUMP_JSON ? print_json(&dump, out) : print_text(&dump, out);
+        error = format == SHOW_JSON ? print_json(&dump, out) : print_text(&dump, out);
     }
     if (!error && fflush(out) == EOF)
         error = -EIO;

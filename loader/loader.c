@@ -15,10 +15,13 @@
 #include "loader/apply.h"
 #include "loader/attach.h"
 #include "loader/collector.h"
+#include "loader/counters.h"
 #include "loader/detach.h"
+#include "loader/drops.h"
 #include "loader/dump.h"
 #include "loader/object.h"
 #include "loader/object_system.h"
+#include "loader/percpu.h"
 #include "loader/sandbox.h"
 #include "loader/session.h"
 
@@ -35,6 +38,7 @@ struct loader {
     struct backend_kernel kernel;
     struct apply apply;
     struct collector collector;
+    struct percpu percpu; /* for counters */
     struct event_base *base;
     struct session *session;
     struct event *collect;
@@ -85,6 +89,18 @@ static int loader_open_listener(struct loader *loader, uid_t planner)
     return channel_listen(path, planner);
 }
 
+/* A number that is another policy's now starts at zero. */
+static void loader_on_named(void *context, uint32_t policy)
+{
+    struct loader *loader = context;
+    int error =
+        percpu_clear(&loader->percpu, loader->datapath.watched[WATCHED_POLICY_COUNTERS], policy);
+
+    if (error)
+        log_warning("a policy's counters go on from those of another one", log_errno(error),
+                    log_number("number", policy));
+}
+
 static int loader_open_tables(struct loader *loader)
 {
     int error;
@@ -93,6 +109,10 @@ static int loader_open_tables(struct loader *loader)
     error = backend_kernel_init(&loader->kernel);
     if (!error)
         error = apply_open(&loader->apply, &loader->kernel.backend);
+    loader->apply.named = loader_on_named;
+    loader->apply.context = loader;
+    if (!error)
+        error = percpu_open(&loader->percpu, sizeof(struct counter));
     if (!error)
         error = collector_open(&loader->collector, &loader->kernel.backend);
     if (error)
@@ -181,6 +201,7 @@ static void loader_close(struct loader *loader)
     cleanup_close(&loader->listener);
     cleanup_close(&loader->helper);
     collector_close(&loader->collector);
+    percpu_close(&loader->percpu);
     apply_close(&loader->apply);
     datapath_close(&loader->datapath);
     pins_close(&loader->pins);
@@ -206,24 +227,61 @@ static int loader_run(struct loader *loader)
     return status;
 }
 
-static int loader_dump(const struct config *config, const char *output)
+/* What the program does instead of running as a daemon. */
+struct loader_command {
+    const char *given; /* not NULL: asked for */
+    int (*show)(const struct config *config, enum show_format format, FILE *out);
+};
+
+static int loader_show(const struct loader_command *command, const struct config *config,
+                       const char *output)
 {
     if (!output || strcmp(output, "text") == 0)
-        return dump_run(config, DUMP_TEXT, stdout);
+        return command->show(config, SHOW_TEXT, stdout);
     if (strcmp(output, "json") == 0)
-        return dump_run(config, DUMP_JSON, stdout);
+        return command->show(config, SHOW_JSON, stdout);
     log_error("--output is text or json", log_string("output", output));
     return EXIT_USAGE;
+}
+
+static int loader_command(const struct loader_command *commands, size_t count,
+                          struct loader *loader, const char *output)
+{
+    const struct loader_command *chosen = NULL;
+
+    for (size_t i = 0; i < count; i++) {
+        if (!commands[i].given)
+            continue;
+        if (chosen) {
+            log_error("--dump, --counters, --drops and --detach exclude each other");
+            return EXIT_USAGE;
+        }
+        chosen = &commands[i];
+    }
+    if (output && (!chosen || !chosen->show)) {
+        log_error("--output goes with --dump, --counters or --drops");
+        return EXIT_USAGE;
+    }
+    if (!chosen)
+        return loader_run(loader);
+    return chosen->show ? loader_show(chosen, &loader->config, output)
+                        : detach_run(&loader->config);
 }
 
 int loader_main(int argc, char **argv)
 {
     struct loader loader = {.pins.lock = -1, .listener = -1, .helper = -1};
-    const char *dump = NULL, *output = NULL, *detach = NULL;
+    struct loader_command commands[] = {
+        {NULL, dump_run}, {NULL, counters_run}, {NULL, drops_run}, {NULL, NULL}};
+    const char *output = NULL;
     const struct extra_option extras[] = {
-        {"dump", NULL, "print what the kernel's maps hold now", &dump},
-        {"output", "FORMAT", "text or json, with --dump", &output},
-        {"detach", NULL, "end the datapath: detach the programs, remove maps and pins", &detach},
+        {"dump", NULL, "print what the kernel's maps hold now", &commands[0].given},
+        {"counters", NULL, "print drops by reason, policies' packets, and ports in use",
+         &commands[1].given},
+        {"drops", NULL, "follow dropped packets: why, from where, to where", &commands[2].given},
+        {"output", "FORMAT", "text or json, with the three above", &output},
+        {"detach", NULL, "end the datapath: detach the programs, remove maps and pins",
+         &commands[3].given},
         {0},
     };
     int status;
@@ -234,16 +292,7 @@ int loader_main(int argc, char **argv)
     if (status >= 0)
         return status;
     system_log_libbpf();
-    if ((dump && detach) || (output && !dump)) {
-        log_error("--dump and --detach exclude each other, and --output goes with --dump");
-        status = EXIT_USAGE;
-    } else if (dump) {
-        status = loader_dump(&loader.config, output);
-    } else if (detach) {
-        status = detach_run(&loader.config);
-    } else {
-        status = loader_run(&loader);
-    }
+    status = loader_command(commands, ARRAY_SIZE(commands), &loader, output);
     config_clear(&loader.config);
     return status;
 }

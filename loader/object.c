@@ -19,6 +19,11 @@
 const char *const direction_names[DIRECTIONS] = {"egress", "ingress"};
 const char *const program_names[DIRECTIONS] = {"egressgw_egress", "egressgw_ingress"};
 
+static const char *const watched_names[WATCHED_MAPS] = {
+    [WATCHED_COUNTERS] = MAP_COUNTERS,
+    [WATCHED_POLICY_COUNTERS] = MAP_POLICY_COUNTERS,
+};
+
 static void cleanup_skeleton(struct egressgw_bpf **skeleton)
 {
     egressgw_bpf__destroy(*skeleton);
@@ -52,22 +57,27 @@ static int descriptor_copy(int fd, int *copy)
     return *copy < 0 ? -errno : 0;
 }
 
+static int map_take(const struct bpf_object *object, const char *name, int *copy)
+{
+    return descriptor_copy(bpf_object__find_map_fd_by_name(object, name), copy);
+}
+
 static int descriptors_take(const struct bpf_object *object, struct datapath *datapath)
 {
-    for (unsigned map = 0; map < BACKEND_MAPS; map++) {
-        int error =
-            descriptor_copy(bpf_object__find_map_fd_by_name(object, backend_shape(map)->name),
-                            &datapath->maps[map]);
+    int error = 0;
 
-        if (error)
-            return error;
-    }
+    for (unsigned map = 0; !error && map < BACKEND_MAPS; map++)
+        error = map_take(object, backend_shape(map)->name, &datapath->maps[map]);
+    for (unsigned map = 0; !error && map < WATCHED_MAPS; map++)
+        error = map_take(object, watched_names[map], &datapath->watched[map]);
+    if (error)
+        return error;
     for (unsigned i = 0; i < DIRECTIONS; i++) {
         const struct bpf_program *program =
             bpf_object__find_program_by_name(object, program_names[i]);
-        int error =
-            program ? descriptor_copy(bpf_program__fd(program), &datapath->programs[i]) : -ENOENT;
 
+        error =
+            program ? descriptor_copy(bpf_program__fd(program), &datapath->programs[i]) : -ENOENT;
         if (error)
             return error;
     }
@@ -132,6 +142,10 @@ void datapath_close(struct datapath *datapath)
     for (unsigned map = 0; map < BACKEND_MAPS; map++) {
         cleanup_close(&datapath->maps[map]);
         datapath->maps[map] = -1;
+    }
+    for (unsigned map = 0; map < WATCHED_MAPS; map++) {
+        cleanup_close(&datapath->watched[map]);
+        datapath->watched[map] = -1;
     }
     for (unsigned i = 0; i < DIRECTIONS; i++) {
         cleanup_close(&datapath->programs[i]);

@@ -13,9 +13,13 @@ extern const char *const direction_names[DIRECTIONS];
 /* Names of the programs, in the object and as pins. */
 extern const char *const program_names[DIRECTIONS];
 
+/* Maps that the daemon reads beside those of its backend. */
+enum watched_map { WATCHED_COUNTERS, WATCHED_POLICY_COUNTERS, WATCHED_MAPS };
+
 /* What stays of the object after it was loaded: descriptors. */
 struct datapath {
     int maps[BACKEND_MAPS];
+    int watched[WATCHED_MAPS];
     int programs[DIRECTIONS];
 };
 

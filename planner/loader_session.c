@@ -8,6 +8,9 @@
 #include "planner/desired.h"
 #include "planner/memory.h"
 
+/* What has to be left of a record for an entry of any table: a name is the largest. */
+enum { ENTRY_LARGEST = POLICY_NAME_SIZE + 32 };
+
 enum phase {
     PHASE_NEW,     /* connected, the snapshot is still to be sent */
     PHASE_ENTRIES, /* a generation is being sent */
@@ -87,10 +90,11 @@ static bool session_next_entry(struct loader_session *session, struct table_entr
 static int session_continue(struct loader_session *session)
 {
     struct record record = {.type = RECORD_ENTRIES, .entries.items = session->entries};
-    size_t count = 0;
+    size_t count = 0, room = RECORD_SIZE_LIMIT - RECORD_ENTRIES_HEAD;
 
-    while (count < RECORD_ENTRIES_LIMIT && session_next_entry(session, &session->entries[count]))
-        count++;
+    while (count < RECORD_ENTRIES_LIMIT && room >= ENTRY_LARGEST &&
+           session_next_entry(session, &session->entries[count]))
+        room -= record_entry_size(session->entries[count++].table);
     record.entries.count = count;
     if (count == 0) {
         record = (struct record){.type = RECORD_COMMIT};

@@ -12,6 +12,8 @@
 #include "planner/report.h"
 #include "planner/stable_hash.h"
 
+enum { POLICY_PLACES = POLICIES_COUNTED - 1 }; /* number 0 is nobody's */
+
 static bool plan_policy_equal(const void *item, const void *key)
 {
     return ((const struct plan_policy *)item)->name == *(const string_id *)key;
@@ -24,18 +26,50 @@ void policies_init(struct plan *plan)
     TAILQ_INIT(&plan->selections);
 }
 
-/* The smallest number that no policy has; they index counters, so they are kept small. */
-static uint32_t policy_number(struct plan *plan, struct plan_policy *policy)
+/* A place in plan->policy_numbers, from the policy's name: so that a planner that was restarted
+ * gives the same numbers again, under which the kernel counts packets and remembers connections.
+ * Where there are more policies than counters, the last ones get higher numbers. */
+static uint32_t policy_place(const struct pointers *numbers, struct text name)
+{
+    uint64_t hash = stable_hash_mix(stable_hash_bytes(STABLE_HASH_START, name.data, name.length));
+    uint32_t place = (uint32_t)(hash % POLICY_PLACES), i;
+
+    for (i = 0; i < POLICY_PLACES && numbers->items[place]; i++)
+        place = (place + 1) % POLICY_PLACES;
+    if (i < POLICY_PLACES)
+        return place;
+    for (place = POLICY_PLACES; place < numbers->count && numbers->items[place];)
+        place++;
+    return place;
+}
+
+static uint32_t policy_number(struct plan *plan, struct plan_policy *policy, struct text name)
 {
     struct pointers *numbers = &plan->policy_numbers;
-    uint32_t i = 0;
+    uint32_t place;
 
-    while (i < numbers->count && numbers->items[i])
-        i++;
-    if (i == numbers->count)
-        pointers_append(numbers, policy);
-    numbers->items[i] = policy;
-    return i + 1;
+    while (numbers->count < POLICY_PLACES)
+        pointers_append(numbers, NULL);
+    place = policy_place(numbers, name);
+    if (place == numbers->count)
+        pointers_append(numbers, NULL);
+    numbers->items[place] = policy;
+    return place + 1;
+}
+
+/* Tells the name of a policy that is there, to those who show counters. */
+static void policy_plan_name(struct plan *plan, const struct plan_policy *policy)
+{
+    union table_key key = {.policy = policy->number};
+    union table_value value = {0};
+
+    if (policy->number >= POLICIES_COUNTED)
+        return;
+    if (!policy->body ||
+        policy_name_make(strings_text(&plan->strings, policy->name), &value.policy) < 0)
+        desired_remove(&plan->desired, TABLE_POLICIES, &key);
+    else
+        desired_set(&plan->desired, TABLE_POLICIES, &key, &value);
 }
 
 static struct plan_policy *policy_find(const struct plan *plan, struct text name)
@@ -53,7 +87,7 @@ static struct plan_policy *policy_of(struct plan *plan, struct text name)
         return policy;
     policy = memory_new(1, sizeof(*policy));
     policy->name = strings_acquire(&plan->strings, name);
-    policy->number = policy_number(plan, policy);
+    policy->number = policy_number(plan, policy, name);
     memory_hash_add(&plan->policies, stable_hash_mix(policy->name), policy);
     return policy;
 }
@@ -241,6 +275,7 @@ static void policy_update_body(struct plan *plan, struct plan_policy *policy)
     policy_count_covered(plan, policy->planned, -1);
     policy_body_free(plan, policy->planned);
     policy->planned = policy->body;
+    policy_plan_name(plan, policy);
     policy_mark_profiles(plan, policy);
 }
 

@@ -255,14 +255,20 @@ lab_row_is() { # NODE ROW: the dump holds this row
 
 # NAME PACKETS for each counter that is not zero, straight from the map.
 lab_counters() { # NODE
-    local names
-    names=$(sed -n '/^enum drop_reason/,/^};/s/^    \([A-Z_]*\).*/\1/p' \
-        "$LAB_ROOT/include/egressgw/layout.h" | grep -vxE 'DROP_LIMIT|COUNTERS')
-    bpftool map dump pinned "$(lab_pins "$1")/maps/counters" 2>/dev/null | awk -v names="$names" '
-        BEGIN { split(names, name, "\n") }
+    local layout=$LAB_ROOT/include/egressgw/layout.h names most
+    names=$(sed -n '/^enum drop_reason/,/^};/s/^    \([A-Z_]*\).*/\1/p' "$layout" |
+        grep -vxE '(DROP|COUNT)_LIMIT|COUNTERS')
+    most=$(sed -n 's/^#define DROP_REASONS_MOST //p' "$layout")
+    bpftool map dump pinned "$(lab_pins "$1")/maps/counters" 2>/dev/null |
+        awk -v names="$names" -v most="$most" '
+        BEGIN {
+            count = split(names, names_in_order, "\n")
+            for (i = 1; i <= count; i++)
+                name[names_in_order[i] ~ /^COUNT_/ ? most + carried++ : i - 1] = names_in_order[i]
+        }
         /"key":/ { gsub(/[^0-9]/, "", $2); key = $2 }
         /"packets":/ { gsub(/[^0-9]/, "", $2); sum[key] += $2 }
-        END { for (key in sum) if (sum[key]) print name[key + 1], sum[key] }' | sort
+        END { for (key in sum) if (sum[key]) print name[key], sum[key] }' | sort
 }
 
 lab_counter() { # NODE NAME

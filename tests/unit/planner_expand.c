@@ -170,10 +170,16 @@ static void endpoint_expand(const struct table_entry *entry, struct meanings *pr
                                                          : "");
 }
 
-static void entry_expand(const struct table_entry *entry, struct meanings *profiles,
-                         struct lines *lines)
+static void entry_expand(const struct table_entry *entry, const struct plan *plan,
+                         struct meanings *profiles, struct lines *lines)
 {
-    if (entry->table == TABLE_NODES)
+    char name[POLICY_NAME_SIZE];
+
+    if (entry->table == TABLE_POLICIES) {
+        assert_string_equal(entry->value.policy.text,
+                            policy_name(plan, entry->key.policy, name, sizeof(name)));
+        lines_add(lines, "policy %s", entry->value.policy.text);
+    } else if (entry->table == TABLE_NODES)
         lines_add_node(lines, &entry->key.address, entry->value.node.flags);
     else if (entry->table == TABLE_SETTINGS)
         lines_add_settings(lines, &entry->value.settings);
@@ -195,7 +201,7 @@ void expansion_write(const struct expansion *expansion, const struct plan *plan,
     groups_collect(expansion, &groups, lines);
     profiles_collect(expansion, plan, &groups, &profiles, lines);
     for (size_t i = 0; i < expansion->count; i++)
-        entry_expand(&expansion->items[i], &profiles, lines);
+        entry_expand(&expansion->items[i], plan, &profiles, lines);
     for (size_t i = 0; i < profiles.count; i++)
         assert_true(profiles.items[i].used);
     lines_sort(lines);

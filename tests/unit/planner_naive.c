@@ -707,6 +707,8 @@ void naive_compute(const struct world *world, const struct plan_config *config, 
 
     naive_write_groups(&naive, lines);
     naive_write_settings(&naive, lines);
+    EACH(&naive, KIND_POLICY, object)
+    lines_add(lines, "policy %.*s", TEXT_ARG(object->policy.name));
     EACH(&naive, KIND_NODE, object)
     naive_write_node(&naive, &object->node, lines);
     naive_write_ranges(&naive, lines);

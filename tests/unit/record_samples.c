@@ -304,6 +304,12 @@ struct table_entry sample_entry(uint64_t *seed, enum table table)
         entry.value.endpoint.hash = sample_number(seed, UINT32_MAX);
         entry.value.endpoint.flags = sample_number(seed, 2);
         break;
+    case TABLE_POLICIES:
+        entry.key.policy = 1 + sample_number(seed, POLICIES_COUNTED - 1);
+        assert_int_equal(
+            policy_name_make(text_of(some(seed) ? "a-policy.example" : "b"), &entry.value.policy),
+            0);
+        break;
     case TABLES:
         fail();
     }

@@ -199,7 +199,7 @@ void semantics_dump(const struct plan *plan, struct lines *rows)
 
     tables_collect(plan, tables);
     assert_int_equal(dump_print(&tables[TABLE_ENDPOINTS], &tables[TABLE_ROUTES],
-                                &tables[TABLE_GATEWAYS], DUMP_TEXT, out),
+                                &tables[TABLE_GATEWAYS], SHOW_TEXT, out),
                      0);
     fclose(out);
     rows_split(text, rows);

@@ -78,7 +78,7 @@ static void tables_fill(struct tables *tables, bool v6)
     add_route(tables, PROFILE_FIRST, "2001:db8::/32", ROUTE_GATEWAY, 6, 2);
 }
 
-static void expect_dump(bool v6, bool empty, enum dump_format format, const char *wanted)
+static void expect_dump(bool v6, bool empty, enum show_format format, const char *wanted)
 {
     struct tables tables;
     char *text = NULL;
@@ -102,7 +102,7 @@ static void expect_dump(bool v6, bool empty, enum dump_format format, const char
 static void test_text(void **state)
 {
     (void)state;
-    expect_dump(false, false, DUMP_TEXT,
+    expect_dump(false, false, SHOW_TEXT,
                 "Source IP       Destination CIDR    Egress IP        Gateway IP\n"
                 "172.22.48.4     0.0.0.0/0           172.22.49.119    172.22.49.119\n"
                 "172.22.48.10    0.0.0.0/0           0.0.0.0          172.22.49.147\n"
@@ -116,7 +116,7 @@ static void test_text(void **state)
 static void test_wider_columns(void **state)
 {
     (void)state;
-    expect_dump(true, false, DUMP_TEXT,
+    expect_dump(true, false, SHOW_TEXT,
                 "Source IP             Destination CIDR    Egress IP        Gateway IP\n"
                 "172.22.48.4           0.0.0.0/0           172.22.49.119    172.22.49.119\n"
                 "172.22.48.10          0.0.0.0/0           0.0.0.0          172.22.49.147\n"
@@ -131,8 +131,8 @@ static void test_wider_columns(void **state)
 static void test_json(void **state)
 {
     (void)state;
-    expect_dump(false, true, DUMP_JSON, "[]\n");
-    expect_dump(false, false, DUMP_JSON,
+    expect_dump(false, true, SHOW_JSON, "[]\n");
+    expect_dump(false, false, SHOW_JSON,
                 "[\n"
                 "  {\"SourceIP\": \"172.22.48.4\", \"DestCIDR\": \"0.0.0.0/0\", "
                 "\"EgressIP\": \"172.22.49.119\", \"GatewayIP\": \"172.22.49.119\"},\n"
@@ -154,7 +154,7 @@ static void test_json(void **state)
 static void test_nothing(void **state)
 {
     (void)state;
-    expect_dump(false, true, DUMP_TEXT,
+    expect_dump(false, true, SHOW_TEXT,
                 "Source IP       Destination CIDR    Egress IP        Gateway IP\n");
 }
 

@@ -130,6 +130,7 @@ static void test_full_entries_fit(void **state _unused_)
         struct record record = {.type = RECORD_ENTRIES, .entries = {entries, RECORD_ENTRIES_LIMIT}};
         _cleanup_arena_ struct arena arena = {0};
         struct record read;
+        size_t fit;
 
         largest.key.address = address;
         if (table == TABLE_SETTINGS) {
@@ -145,16 +146,24 @@ static void test_full_entries_fit(void **state _unused_)
             largest.key.route = route_key_make(PROFILE_LIMIT - 1, &host);
             largest.value.route =
                 (struct route){UINT32_MAX, UINT32_MAX, GATEWAY_SLOTS, ROUTE_GATEWAY, 0};
+        } else if (table == TABLE_POLICIES) {
+            largest.key = (union table_key){.policy = POLICIES_COUNTED - 1};
+            memset(largest.value.policy.text, 'a', LIMIT_NAME);
+            for (size_t i = 63; i < LIMIT_NAME; i += 64)
+                largest.value.policy.text[i] = '.';
         } else {
             largest.value.endpoint =
                 (struct endpoint){address, PROFILE_LIMIT - 1, UINT32_MAX, ENDPOINT_LOCAL, 0};
         }
         for (size_t i = 0; i < ARRAY_SIZE(entries); i++)
             entries[i] = largest;
+        fit = (RECORD_SIZE_LIMIT - RECORD_ENTRIES_HEAD) / record_entry_size(largest.table);
+        if (fit < RECORD_ENTRIES_LIMIT)
+            record.entries.count = fit;
         pack(&record);
         unpack(&arena, &read);
         assert_records_equal(&record, &read);
-        record.entries.count++;
+        record.entries.count = RECORD_ENTRIES_LIMIT + 1;
         assert_int_equal(record_pack(&record, &buffer), -EINVAL);
     }
 }

@@ -67,6 +67,7 @@ static void test_steps(void **state _unused_)
         {TABLE_ENDPOINTS, 0, 5},
         {TABLE_ROUTES, PROFILE_COVERED, 6},
         {TABLE_ROUTES, PROFILE_POD_RANGES, 6},
+        {TABLE_POLICIES, 0, 7},
     };
     struct ip_prefix all = prefix("::/0");
 
@@ -170,6 +171,10 @@ static struct table_entry valid_entry(enum table table)
         entry.value.endpoint.node = address("10.0.0.2");
         entry.value.endpoint.profile = PROFILE_NONE;
     }
+    if (table == TABLE_POLICIES) {
+        entry.key.policy = 1;
+        strcpy(entry.value.policy.text, "egress-test");
+    }
     if (table == TABLE_ROUTES) {
         entry = route_entry(PROFILE_FIRST, ROUTE_GATEWAY);
         entry.value.route.slots = GATEWAY_SLOTS;
@@ -219,6 +224,12 @@ static struct table_entry valid_entry(enum table table)
     X(endpoint_limit, TABLE_ENDPOINTS, v->endpoint.profile = PROFILE_LIMIT, false)                 \
     X(endpoint_flags, TABLE_ENDPOINTS, v->endpoint.flags = 2, false)                               \
     X(endpoint_reserved, TABLE_ENDPOINTS, v->endpoint.reserved = 1, false)                         \
+    X(policy_0, TABLE_POLICIES, e->key.policy = 0, true)                                           \
+    X(policy_limit, TABLE_POLICIES, e->key.policy = POLICIES_COUNTED, true)                        \
+    X(policy_empty, TABLE_POLICIES, v->policy = (struct policy_name){0}, false)                    \
+    X(policy_quote, TABLE_POLICIES, v->policy.text[3] = '"', false)                                \
+    X(policy_behind, TABLE_POLICIES, v->policy.text[POLICY_NAME_SIZE - 1] = 'a', false)            \
+    X(policy_endless, TABLE_POLICIES, memset(v->policy.text, 'a', POLICY_NAME_SIZE), false)        \
     X(table, TABLE_NODES, e->table = TABLES, true)
 
 #define DEFINE(name, table, change, removed)                                                       \
