@@ -128,6 +128,10 @@ static const struct record_format {
                         get_entries},
     [RECORD_COMMIT] = {"commit", {1, 0}, put_nothing, get_nothing},
     [RECORD_REFUSE] = {"refuse", {3, 2}, put_refusal, get_refusal},
+    [RECORD_STATUS] = {"status",
+                       {4 + 7 * STATUS_RECORD_LIMIT, STATUS_RECORD_LIMIT},
+                       codec_put_status,
+                       codec_get_status},
 };
 
 static const struct record_format *format_find(unsigned type)

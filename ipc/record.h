@@ -9,13 +9,13 @@
  *     SYNC_BEGIN  kind                         ACKNOWLEDGE  (generation)
  *     OBJECT      an object                    SCOPE        which pods it needs
  *     DELETE      an identity
- *     SYNC_END    kind
+ *     SYNC_END    kind                         STATUS       a part of a report
  *
  *   planner -> loader                        loader -> planner
  *     SNAPSHOT    (a generation starts)        ACKNOWLEDGE  (generation is in the kernel)
  *     CHANGE      (a generation starts)        REFUSE       generation, errno, text
  *     ENTRIES     table entries
- *     COMMIT      (the generation is whole)
+ *     COMMIT      (the generation is whole)    STATUS       a part of a report
  *
  * Towards the planner a snapshot of a kind stands between SYNC_BEGIN and SYNC_END: what it does
  * not name is gone. Each SCOPE is answered by a snapshot of pods that begins after it, also where
@@ -29,6 +29,7 @@
 
 #include "common/arena.h"
 #include "ipc/objects.h"
+#include "ipc/status.h"
 #include "ipc/tables.h"
 
 #define RECORD_VERSION 1
@@ -51,6 +52,7 @@ enum record_type {
     RECORD_ENTRIES,
     RECORD_COMMIT,
     RECORD_REFUSE,
+    RECORD_STATUS,
     RECORD_TYPES,
 };
 
@@ -72,6 +74,11 @@ struct record {
             int error; /* positive errno */
             struct text text;
         } refusal; /* REFUSE */
+        struct {
+            struct status_entry *items;
+            size_t count;
+            bool first, last; /* of the report's records */
+        } status;             /* STATUS; its generation is 0 */
     };
 };
 

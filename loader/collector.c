@@ -209,6 +209,8 @@ static int batch_visit(struct collector *collector, unsigned map, size_t count, 
             error = forward_visit(collector, &collector->keys[i], &forward[i], now);
         else
             error = reverse_visit(collector, &collector->keys[i], &reverse[i], now);
+        if (map == BACKEND_NAT_REVERSE && collector->on_claim)
+            collector->on_claim(collector->context, &collector->keys[i]);
     }
     return error;
 }
@@ -234,6 +236,8 @@ int collector_step(struct collector *collector, uint32_t now, bool *ended)
             continue;
         collector->cursor = (struct backend_cursor){0};
         whole = collector->map == BACKEND_NAT_REVERSE;
+        if (whole && collector->on_claim)
+            collector->on_claim(collector->context, NULL);
         collector->map = whole ? BACKEND_NAT_FORWARD : BACKEND_NAT_REVERSE;
     }
     *ended = whole;

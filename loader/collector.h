@@ -23,8 +23,11 @@
 struct collector {
     struct backend *backend;
     struct backend_cursor cursor;
-    unsigned map;         /* that is being scanned: BACKEND_NAT_FORWARD, then BACKEND_NAT_REVERSE */
-    uint64_t freed;       /* mappings, since the start */
+    unsigned map;   /* that is being scanned: BACKEND_NAT_FORWARD, then BACKEND_NAT_REVERSE */
+    uint64_t freed; /* mappings, since the start */
+    /* NULL, or told each claim of a scan, and NULL at its end. */
+    void (*on_claim)(void *context, const struct nat_key *key);
+    void *context;
     struct nat_key *keys; /* of one batch */
     void *values;
 };

@@ -6,28 +6,12 @@
 
 #include "common/log.h"
 #include "common/options.h"
-#include "loader/percpu.h"
-
-static int totals_read(const struct config *config, struct percpu *percpu,
-                       struct counters *counters)
-{
-    _cleanup_close_ int map = show_open(config, MAP_COUNTERS);
-    int error = map < 0 ? map : 0;
-
-    for (uint32_t i = 0; !error && i < COUNTERS; i++) {
-        error = percpu_sum(percpu, map, i, &counters->totals[i]);
-        if (error)
-            show_report(config, error, MAP_COUNTERS);
-    }
-    return error;
-}
 
 static int policies_compare(const void *a, const void *b)
 {
     return strcmp(((const struct policy_count *)a)->name, ((const struct policy_count *)b)->name);
 }
 
-/* Takes over the names. */
 static int policies_list(const struct entries *names, struct counters *counters)
 {
     size_t cursor = 0;
@@ -51,20 +35,40 @@ static int policies_list(const struct entries *names, struct counters *counters)
     return 0;
 }
 
-static int policies_read(const struct config *config, struct percpu *percpu,
-                         struct counters *counters)
+int counters_read(struct counters *counters, struct percpu *percpu, const int maps[WATCHED_MAPS],
+                  const struct entries *names)
 {
-    _cleanup_close_ int map = show_open(config, MAP_POLICY_COUNTERS);
-    struct entries names = {0};
-    int error = map < 0 ? map : show_read(config, TABLE_POLICIES, &names);
+    int map = maps[WATCHED_POLICY_COUNTERS], error = policies_list(names, counters);
 
-    if (!error)
-        error = policies_list(&names, counters);
-    entries_release(&names);
+    for (uint32_t i = 0; !error && i < COUNTERS; i++)
+        error = percpu_sum(percpu, maps[WATCHED_COUNTERS], i, &counters->totals[i]);
     if (!error)
         error = percpu_sum(percpu, map, 0, &counters->others);
     for (size_t i = 0; !error && i < counters->policy_count; i++)
         error = percpu_sum(percpu, map, counters->policies[i].number, &counters->policies[i].total);
+    return error;
+}
+
+/* The same from the pins. */
+static int counters_open(const struct config *config, struct counters *counters)
+{
+    int maps[WATCHED_MAPS] = {-1, -1};
+    struct entries names = {0};
+    struct percpu percpu = {0};
+    int error = percpu_open(&percpu, sizeof(struct counter));
+
+    for (unsigned i = 0; !error && i < WATCHED_MAPS; i++) {
+        maps[i] = show_open(config, watched_names[i]);
+        error = maps[i] < 0 ? maps[i] : 0;
+    }
+    if (!error)
+        error = show_read(config, TABLE_POLICIES, &names);
+    if (!error)
+        error = counters_read(counters, &percpu, maps, &names);
+    for (unsigned i = 0; i < WATCHED_MAPS; i++)
+        cleanup_close(&maps[i]);
+    entries_release(&names);
+    percpu_close(&percpu);
     return error;
 }
 
@@ -85,23 +89,17 @@ static int uses_read(const struct config *config, struct counters *counters)
 int counters_run(const struct config *config, enum show_format format, FILE *out)
 {
     struct counters counters = {0};
-    struct percpu percpu = {0};
     int error = show_check_layout(config);
 
     if (error)
         return EXIT_FAILED;
-    error = percpu_open(&percpu, sizeof(struct counter));
-    if (!error)
-        error = totals_read(config, &percpu, &counters);
-    if (!error)
-        error = policies_read(config, &percpu, &counters);
+    error = counters_open(config, &counters);
     if (!error)
         error = uses_read(config, &counters);
     if (!error)
         error = counters_print(&counters, format, out);
     if (error)
         log_error("the counters cannot be shown", log_errno(error));
-    percpu_close(&percpu);
     counters_clear(&counters);
     return error ? EXIT_FAILED : EXIT_DONE;
 }

@@ -5,6 +5,8 @@
 #include <stdio.h>
 
 #include "loader/egress_use.h"
+#include "loader/object.h"
+#include "loader/percpu.h"
 #include "loader/show.h"
 
 /* What came to one policy's packets. */
@@ -26,6 +28,10 @@ struct counters {
 /* Prints what the pinned maps have counted. Returns an exit status; what is wrong has been
  * logged. */
 int counters_run(const struct config *config, enum show_format format, FILE *out) _must_check_;
+
+/* Reads all but `uses`; `percpu` is one for struct counter, `names` the table of policies. */
+int counters_read(struct counters *counters, struct percpu *percpu, const int maps[WATCHED_MAPS],
+                  const struct entries *names) _must_check_;
 
 /* Prints: as text what was counted at all, as JSON everything. -EIO. */
 int counters_print(const struct counters *counters, enum show_format format,

@@ -7,7 +7,7 @@
 #include "common/address.h"
 #include "ipc/reasons.h"
 #include "loader/counters.h"
-#include "loader/protocol_name.h"
+#include "common/protocol_name.h"
 
 /* --- text --------------------------------------------------------------------------------------*/
 

@@ -7,7 +7,7 @@
 #include "common/address.h"
 #include "ipc/reasons.h"
 #include "loader/drops.h"
-#include "loader/protocol_name.h"
+#include "common/protocol_name.h"
 
 enum { TIME_SIZE = 40, END_SIZE = ADDRESS_TEXT_SIZE + 10 };
 

@@ -24,12 +24,15 @@
 #include "loader/percpu.h"
 #include "loader/sandbox.h"
 #include "loader/session.h"
+#include "loader/status.h"
 
 #define SOCKET_NAME "loader.sock"
 
 /* Pauses of the collector: within a scan of many entries, and between scans. */
 static const struct timeval collector_pause = {.tv_usec = 50000};
 static const struct timeval collector_rest = {.tv_sec = 5};
+
+static const struct timeval report_period = {.tv_sec = STATUS_PERIOD_SECONDS};
 
 struct loader {
     struct config config;
@@ -39,6 +42,9 @@ struct loader {
     struct apply apply;
     struct collector collector;
     struct percpu percpu; /* for counters */
+    struct status status;
+    struct event *report;
+    bool report_failed;
     struct event_base *base;
     struct session *session;
     struct event *collect;
@@ -62,6 +68,26 @@ static void loader_on_collect(evutil_socket_t fd, short events, void *context)
     loader->collector_failed = error != 0;
     if (evtimer_add(loader->collect, error || ended ? &collector_rest : &collector_pause) < 0)
         loop_fail(loader->base, EXIT_FAILED);
+}
+
+/* A report that the planner has not taken yet must stay as it is. */
+static void loader_on_report(evutil_socket_t fd, short events, void *context)
+{
+    struct loader *loader = context;
+    bool due = false;
+    int error;
+
+    (void)fd;
+    (void)events;
+    if (planner_session_is_reporting(loader->session))
+        return;
+    loader->status.collected = loader->collector.freed;
+    error = status_make(&loader->status, planner_session_generation(loader->session), &due);
+    if (error && !loader->report_failed)
+        log_error("the counters cannot be read: metrics stay as they are", log_errno(error));
+    loader->report_failed = error != 0;
+    if (!error && (due || planner_session_wants_report(loader->session)))
+        planner_session_report(loader->session, &loader->status.report);
 }
 
 /* The helper says nothing after its start: what can be read is its end. */
@@ -115,6 +141,11 @@ static int loader_open_tables(struct loader *loader)
         error = percpu_open(&loader->percpu, sizeof(struct counter));
     if (!error)
         error = collector_open(&loader->collector, &loader->kernel.backend);
+    loader->status.apply = &loader->apply;
+    loader->status.datapath = &loader->datapath;
+    loader->status.percpu = &loader->percpu;
+    loader->collector.on_claim = status_on_claim;
+    loader->collector.context = &loader->status;
     if (error)
         log_error("the maps cannot be read", log_errno(error));
     return error;
@@ -139,6 +170,9 @@ static int loader_open_loop(struct loader *loader)
         return error;
     loader->collect = evtimer_new(loader->base, loader_on_collect, loader);
     if (!loader->collect || evtimer_add(loader->collect, &collector_pause) < 0)
+        return -ENOMEM;
+    loader->report = event_new(loader->base, -1, EV_PERSIST, loader_on_report, loader);
+    if (!loader->report || event_add(loader->report, &report_period) < 0)
         return -ENOMEM;
     error = planner_session_open(loader->base, loader->listener, planner, &loader->apply,
                                  &loader->session);
@@ -195,6 +229,8 @@ static void loader_close(struct loader *loader)
     planner_session_close(loader->session);
     if (loader->collect)
         event_free(loader->collect);
+    if (loader->report)
+        event_free(loader->report);
     if (loader->helper_event)
         event_free(loader->helper_event);
     loop_close(loader->base);
@@ -202,6 +238,7 @@ static void loader_close(struct loader *loader)
     cleanup_close(&loader->helper);
     collector_close(&loader->collector);
     percpu_close(&loader->percpu);
+    status_close(&loader->status);
     apply_close(&loader->apply);
     datapath_close(&loader->datapath);
     pins_close(&loader->pins);

@@ -19,7 +19,7 @@
 const char *const direction_names[DIRECTIONS] = {"egress", "ingress"};
 const char *const program_names[DIRECTIONS] = {"egressgw_egress", "egressgw_ingress"};
 
-static const char *const watched_names[WATCHED_MAPS] = {
+const char *const watched_names[WATCHED_MAPS] = {
     [WATCHED_COUNTERS] = MAP_COUNTERS,
     [WATCHED_POLICY_COUNTERS] = MAP_POLICY_COUNTERS,
 };

@@ -30,6 +30,8 @@ struct session {
     uint64_t generation; /* that is being staged, or was the last one */
     bool answer_due;     /* could not be sent yet */
     struct apply_result answer;
+    struct status_sender status;
+    bool reported;                   /* to this planner */
     char problem[RECORD_TEXT_LIMIT]; /* the last one that was logged */
 };
 
@@ -208,11 +210,24 @@ static void session_on_connected(void *context, struct channel *channel)
 
     session->channel = channel;
     session->answer_due = false;
+    session->reported = false;
+    status_send_start(&session->status, NULL);
+}
+
+static void session_send_status(struct session *session)
+{
+    int error = session->channel ? status_send(&session->status, session->channel) : 0;
+
+    if (error && error != -EAGAIN && error != -EPIPE)
+        log_error("cannot report to the planner", log_errno(error));
+    if (error && error != -EAGAIN)
+        status_send_start(&session->status, NULL);
 }
 
 static void session_on_writable(void *context)
 {
     session_send_answer(context);
+    session_send_status(context);
 }
 
 static void session_on_closed(void *context)
@@ -221,6 +236,7 @@ static void session_on_closed(void *context)
 
     session->channel = NULL;
     session->answer_due = false;
+    status_send_start(&session->status, NULL);
     apply_begin(session->apply, false); /* forget a generation that is not whole */
 }
 
@@ -260,6 +276,30 @@ int planner_session_open(struct event_base *base, int listener, uid_t planner, s
     }
     *session = opened;
     return 0;
+}
+
+void planner_session_report(struct session *session, const struct status_report *report)
+{
+    if (!session->channel)
+        return;
+    session->reported = true;
+    status_send_start(&session->status, report);
+    session_send_status(session);
+}
+
+bool planner_session_is_reporting(const struct session *session)
+{
+    return session->status.report != NULL;
+}
+
+bool planner_session_wants_report(const struct session *session)
+{
+    return session->channel && !session->reported;
+}
+
+uint64_t planner_session_generation(const struct session *session)
+{
+    return session->generation;
 }
 
 void planner_session_close(struct session *session)

@@ -5,6 +5,7 @@
 #include <event2/event.h>
 #include <sys/types.h>
 
+#include "ipc/status.h"
 #include "loader/apply.h"
 
 /*
@@ -22,6 +23,16 @@ struct session;
  */
 int planner_session_open(struct event_base *base, int listener, uid_t planner, struct apply *apply,
                          struct session **session) _must_check_;
+
+/* Sends a report to the planner, where one is connected; it must not change before the next call or
+ * planner_session_is_reporting() is false. */
+void planner_session_report(struct session *session, const struct status_report *report);
+bool planner_session_is_reporting(const struct session *session);
+/* Whether a planner has connected that was sent no report yet. */
+bool planner_session_wants_report(const struct session *session);
+/* The last generation that the planner has sent. */
+uint64_t planner_session_generation(const struct session *session);
+
 void planner_session_close(struct session *session);
 
 #endif

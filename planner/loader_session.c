@@ -7,6 +7,7 @@
 #include "ipc/channel.h"
 #include "planner/desired.h"
 #include "planner/memory.h"
+#include "planner/relay.h"
 
 /* What has to be left of a record for an entry of any table: a name is the largest. */
 enum { ENTRY_LARGEST = POLICY_NAME_SIZE + 32 };
@@ -24,6 +25,7 @@ struct loader_session {
     void *context;
     struct channel_client *client;
     struct channel *channel; /* NULL: not connected */
+    struct relay *relay;
     enum phase phase;
     bool snapshot;                /* the generation is one */
     struct desired_cursor cursor; /* of the snapshot */
@@ -165,11 +167,23 @@ static int on_refuse(void *context, const struct record *record)
     return 0;
 }
 
+static int on_status(void *context, const struct record *record)
+{
+    struct loader_session *session = context;
+    int error = session->relay ? relay_receive(session->relay, record) : 0;
+
+    if (!error)
+        session->idle(session->context);
+    return error;
+}
+
 static void on_connected(void *context, struct channel *channel)
 {
     struct loader_session *session = context;
 
     session->channel = channel;
+    if (session->relay)
+        relay_loader_connected(session->relay, true);
     session->phase = PHASE_NEW;
     session->unsent = false;
     session->idle(session->context);
@@ -185,6 +199,8 @@ static void on_closed(void *context)
     struct loader_session *session = context;
 
     session->channel = NULL;
+    if (session->relay)
+        relay_loader_connected(session->relay, false);
     plan_sent_nothing(session->plan);
     session->idle(session->context);
 }
@@ -192,6 +208,7 @@ static void on_closed(void *context)
 static const struct channel_rule rules[] = {
     {RECORD_ACKNOWLEDGE, 1 << 0, on_acknowledge},
     {RECORD_REFUSE, 1 << 0, on_refuse},
+    {RECORD_STATUS, 1 << 0, on_status},
 };
 
 static const struct channel_callbacks callbacks = {
@@ -215,6 +232,11 @@ int loader_session_open(struct plan *plan, void (*idle)(void *context), void *co
     opened->context = context;
     *session = opened;
     return 0;
+}
+
+void loader_session_set_relay(struct loader_session *session, struct relay *relay)
+{
+    session->relay = relay;
 }
 
 int loader_session_connect(struct loader_session *session, struct event_base *base,

@@ -25,6 +25,10 @@ void loader_session_free(struct loader_session *session);
 int loader_session_connect(struct loader_session *session, struct event_base *base,
                            const char *path, uid_t loader) _must_check_;
 
+/* Where the loader's reports go to; NULL (the default): nowhere. */
+struct relay;
+void loader_session_set_relay(struct loader_session *session, struct relay *relay);
+
 /* Whether a generation is half sent. */
 bool loader_session_sending(const struct loader_session *session);
 

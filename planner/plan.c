@@ -197,6 +197,16 @@ bool plan_dirty_next(struct plan *plan, struct table_entry *entry)
     return desired_next_change(&plan->desired, entry);
 }
 
+size_t plan_entries(const struct plan *plan, enum table table)
+{
+    return plan->desired.tables[table].count;
+}
+
+bool plan_has_policy(const struct plan *plan, struct text name)
+{
+    return policy_is_there(plan, name);
+}
+
 void plan_sent_all(struct plan *plan)
 {
     desired_sent_all(&plan->desired);

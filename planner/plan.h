@@ -62,6 +62,10 @@ size_t plan_dirty_count(const struct plan *plan);
 /* Takes the oldest change; it counts as sent. */
 bool plan_dirty_next(struct plan *plan, struct table_entry *entry);
 
+/* For those who watch: entries of a table, about, and whether a policy of this name is there. */
+size_t plan_entries(const struct plan *plan, enum table table);
+bool plan_has_policy(const struct plan *plan, struct text name);
+
 /* The loader is being sent everything, or what it has is not known any more. */
 void plan_sent_all(struct plan *plan);
 void plan_sent_nothing(struct plan *plan);

@@ -14,6 +14,7 @@
 #include "ipc/channel.h"
 #include "planner/loader_session.h"
 #include "planner/plan.h"
+#include "planner/relay.h"
 #include "planner/sandbox.h"
 #include "planner/watcher_session.h"
 
@@ -29,6 +30,7 @@ struct planner {
     struct plan *plan;
     struct watcher_session *watcher;
     struct loader_session *loader;
+    struct relay relay;
     uid_t watcher_uid;
     uid_t loader_uid;
     int listener;
@@ -112,7 +114,12 @@ static int planner_open_plan(struct planner *planner)
                                  &planner->watcher);
     if (!error)
         error = loader_session_open(planner->plan, planner_wake, planner, &planner->loader);
-    return error;
+    if (error)
+        return error;
+    planner->relay.plan = planner->plan;
+    loader_session_set_relay(planner->loader, &planner->relay);
+    watcher_session_set_relay(planner->watcher, &planner->relay);
+    return 0;
 }
 
 static int planner_open(struct planner *planner)
@@ -180,6 +187,7 @@ static void planner_close(struct planner *planner)
 {
     watcher_session_free(planner->watcher);
     loader_session_free(planner->loader);
+    relay_clear(&planner->relay);
     plan_free(planner->plan);
     if (planner->work)
         event_free(planner->work);

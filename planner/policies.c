@@ -371,6 +371,13 @@ bool policy_precedes(const struct plan *plan, const struct plan_policy *a,
                         strings_text(&plan->strings, b->name)) < 0;
 }
 
+bool policy_is_there(const struct plan *plan, struct text name)
+{
+    const struct plan_policy *policy = policy_find(plan, name);
+
+    return policy && policy->body;
+}
+
 void policies_clear(struct plan *plan)
 {
     hash_clear(&plan->policies, NULL);

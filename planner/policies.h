@@ -5,6 +5,7 @@
 #include "planner/state.h"
 
 void policies_init(struct plan *plan);
+bool policy_is_there(const struct plan *plan, struct text name);
 void policies_clear(struct plan *plan);
 void policy_apply(struct plan *plan, const struct policy *object);
 void policy_remove(struct plan *plan, struct text name);

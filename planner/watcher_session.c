@@ -5,6 +5,7 @@
 
 #include "ipc/channel.h"
 #include "planner/memory.h"
+#include "planner/relay.h"
 
 enum session_state { STATE_CHANGES, STATE_SNAPSHOT };
 
@@ -24,7 +25,8 @@ struct watcher_session {
     void *context;
     struct channel_server *server;
     struct channel *channel; /* NULL: not connected */
-    uint64_t received;       /* generation of the last record */
+    struct relay *relay;
+    uint64_t received; /* generation of the last record */
     uint64_t acknowledged;
     enum object_kind snapshot; /* in STATE_SNAPSHOT: of which kind */
     enum scope_phase phase;
@@ -154,7 +156,8 @@ void watcher_session_pump(struct watcher_session *session)
 {
     if (!session->channel || session_send_acknowledge(session) < 0)
         return;
-    (void)!session_send_scope(session);
+    if (session_send_scope(session) == 0 && session->relay)
+        (void)!relay_send(session->relay, session->channel);
 }
 
 static void on_connected(void *context, struct channel *channel)
@@ -163,6 +166,8 @@ static void on_connected(void *context, struct channel *channel)
 
     session->channel = channel;
     session->received = session->acknowledged = 0;
+    if (session->relay)
+        relay_watcher_changed(session->relay);
     session->phase = SCOPE_UNLISTED;
 }
 
@@ -176,6 +181,8 @@ static void on_closed(void *context)
     struct watcher_session *session = context;
 
     session->channel = NULL;
+    if (session->relay)
+        relay_watcher_changed(session->relay);
 }
 
 static const struct channel_rule rules[] = {
@@ -207,6 +214,11 @@ int watcher_session_open(struct plan *plan, enum pods_scope pods, void (*work)(v
     opened->context = context;
     *session = opened;
     return 0;
+}
+
+void watcher_session_set_relay(struct watcher_session *session, struct relay *relay)
+{
+    session->relay = relay;
 }
 
 int watcher_session_serve(struct watcher_session *session, struct event_base *base, int listener,

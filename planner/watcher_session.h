@@ -21,6 +21,9 @@ struct watcher_session;
  * the session. */
 int watcher_session_open(struct plan *plan, enum pods_scope pods, void (*work)(void *context),
                          void *context, struct watcher_session **session) _must_check_;
+/* What the watcher is told beside what concerns its objects; NULL (the default): nothing. */
+struct relay;
+void watcher_session_set_relay(struct watcher_session *session, struct relay *relay);
 void watcher_session_free(struct watcher_session *session);
 
 /* Accepts the watcher on `listener`, which belongs to the session from then on. */

@@ -97,11 +97,21 @@ static void kubernetes_set_scope(struct source *source, bool all_pods)
     }
 }
 
+static uint64_t kubernetes_trouble(const struct source *source, enum object_kind kind)
+{
+    for (size_t i = 0; i < KUBE_RESOURCES; i++) {
+        if (kube_resources[i].kind == kind && source->watches[i])
+            return kube_watch_trouble_seconds(source->watches[i]);
+    }
+    return 0;
+}
+
 const struct source_operations source_kubernetes = {
     .name = "kubernetes",
     .open = kubernetes_open,
     .confine = kubernetes_confine,
     .start = kubernetes_start,
     .set_scope = kubernetes_set_scope,
+    .trouble = kubernetes_trouble,
     .close = kubernetes_close,
 };

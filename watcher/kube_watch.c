@@ -332,6 +332,17 @@ int kube_watch_follow(struct kube_watch *watch, const char *selector)
     return 0;
 }
 
+uint64_t kube_watch_trouble_seconds(const struct kube_watch *watch)
+{
+    uint64_t since = watch->trouble_since,
+             away = watch->client->away ? watch->client->away_since : 0, now = kube_now();
+
+    if (away && (!since || away < since))
+        since = away;
+    /* One that has only just begun is trouble, too. */
+    return since ? 1 + (now - since) / 1000 : 0;
+}
+
 void kube_watch_free(struct kube_watch *watch)
 {
     if (!watch)

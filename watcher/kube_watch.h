@@ -33,6 +33,9 @@ int kube_watch_new(struct kube_client *client, const struct kube_resource *resou
  * that list is complete. -ENOMEM: nothing has changed. */
 int kube_watch_follow(struct kube_watch *watch, const char *selector) _must_check_;
 
+/* Seconds since which the kind cannot be followed; 0: all is well. */
+uint64_t kube_watch_trouble_seconds(const struct kube_watch *watch);
+
 void kube_watch_free(struct kube_watch *watch);
 
 #endif

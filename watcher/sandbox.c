@@ -42,6 +42,7 @@ const struct seccomp_rule watcher_rules[] = {
      .arguments = {SECCOMP_INT(1, SOL_SOCKET), SECCOMP_INT(2, SO_PEERCRED)}},
     {.call = SCMP_SYS(getsockopt),
      .arguments = {SECCOMP_INT(1, SOL_SOCKET), SECCOMP_INT(2, SO_ERROR)}},
+    SECCOMP_CALL(accept4), /* clients of the metrics; their socket listens already */
     /* the API server: TCP; names are resolved over UDP in this process, since it has no other */
     {.call = SCMP_SYS(socket), .arguments = {SECCOMP_INT(0, AF_INET), SOCKET_TYPE(SOCK_STREAM)}},
     {.call = SCMP_SYS(socket), .arguments = {SECCOMP_INT(0, AF_INET), SOCKET_TYPE(SOCK_DGRAM)}},

@@ -6,6 +6,7 @@
 
 #include "common/log.h"
 #include "ipc/channel.h"
+#include "watcher/metrics.h"
 
 enum { NO_KIND = -1 };
 
@@ -19,7 +20,8 @@ struct session {
     void *context;
     struct channel_client *client;
     struct channel *channel; /* NULL: not connected */
-    uint64_t sent;           /* generation of the last record */
+    struct metrics *metrics;
+    uint64_t sent; /* generation of the last record */
     uint64_t acknowledged;
     enum kind_phase phases[KINDS];
     bool restart; /* the snapshot that is being told has to be told once more, from its start */
@@ -174,6 +176,13 @@ static int on_scope(void *context, const struct record *record)
     return 0;
 }
 
+static int on_status(void *context, const struct record *record)
+{
+    struct session *session = context;
+
+    return session->metrics ? metrics_receive(session->metrics, record) : 0;
+}
+
 /* The planner at the other end knows nothing. */
 static void session_reset(struct session *session, struct channel *channel)
 {
@@ -184,6 +193,8 @@ static void session_reset(struct session *session, struct channel *channel)
     session->restart = false;
     memset(session->phases, 0, sizeof(session->phases));
     store_forget_delivery(session->store);
+    if (session->metrics)
+        metrics_planner_connected(session->metrics, channel != NULL);
 }
 
 static void on_connected(void *context, struct channel *channel)
@@ -228,6 +239,7 @@ int session_connect(struct session *session, const char *path, uid_t planner)
     static const struct channel_rule rules[] = {
         {RECORD_ACKNOWLEDGE, 1 << 0, on_acknowledge},
         {RECORD_SCOPE, 1 << 0, on_scope},
+        {RECORD_STATUS, 1 << 0, on_status},
     };
     static const struct channel_callbacks callbacks = {
         .peer = "planner",
@@ -239,6 +251,11 @@ int session_connect(struct session *session, const char *path, uid_t planner)
     };
 
     return channel_connect(session->base, path, planner, &callbacks, session, &session->client);
+}
+
+void session_set_metrics(struct session *session, struct metrics *metrics)
+{
+    session->metrics = metrics;
 }
 
 void session_free(struct session *session)

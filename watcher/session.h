@@ -33,6 +33,10 @@ void session_wake(struct session *session);
 /* The kind will be told anew, as a whole, by a snapshot that begins after this call. */
 void session_restart(struct session *session, enum object_kind kind);
 
+/* Where the planner's reports go to; NULL (the default): nowhere. */
+struct metrics;
+void session_set_metrics(struct session *session, struct metrics *metrics);
+
 void session_free(struct session *session);
 
 #endif

@@ -39,6 +39,9 @@ struct source_operations {
     int (*start)(struct source *source, struct event_base *base, const struct source_sink *sink);
     /* The planner needs pods of this node only, or all pods. */
     void (*set_scope)(struct source *source, bool all_pods);
+    /* Seconds since which this kind cannot be followed; 0: all is well, or not of this source.
+     * NULL: it always can. */
+    uint64_t (*trouble)(const struct source *source, enum object_kind kind);
     void (*close)(struct source *source);
 };
 

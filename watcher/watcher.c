@@ -12,6 +12,7 @@
 #include "common/options.h"
 #include "common/seal.h"
 #include "watcher/check.h"
+#include "watcher/metrics.h"
 #include "watcher/sandbox.h"
 #include "watcher/session.h"
 #include "watcher/source.h"
@@ -32,6 +33,7 @@ struct watcher {
     size_t source_count;
     struct store *store;
     struct session *session;
+    struct metrics *metrics;
     uid_t planner;
     bool all_pods;      /* with `pods: auto`: what the planner asked for last */
     bool scope_pending; /* the list of pods that comes next is to be told as a whole */
@@ -115,6 +117,7 @@ static int watcher_add_source(struct watcher *watcher, const struct source_opera
     watcher->sources[watcher->source_count].operations = operations;
     watcher->sources[watcher->source_count].source = source;
     watcher->source_count++;
+    metrics_add_source(watcher->metrics, operations, source);
     return 0;
 }
 
@@ -140,9 +143,13 @@ static int watcher_open(struct watcher *watcher)
     if (!error)
         error = store_new(&observer, &watcher->store);
     if (!error)
-        error = session_open(watcher->base, watcher->store, on_scope, watcher, &watcher->session);
+        error = metrics_open(&watcher->config, watcher->store, &watcher->metrics);
     if (!error)
+        error = session_open(watcher->base, watcher->store, on_scope, watcher, &watcher->session);
+    if (!error) {
+        session_set_metrics(watcher->session, watcher->metrics);
         error = watcher_open_sources(watcher);
+    }
     if (error) {
         log_error("the watcher cannot start", log_errno(error));
         return error;
@@ -198,6 +205,8 @@ static int watcher_start(struct watcher *watcher)
         error =
             watcher->sources[i].operations->start(watcher->sources[i].source, watcher->base, &sink);
     if (!error)
+        error = metrics_start(watcher->metrics, watcher->base);
+    if (!error)
         error = session_connect(watcher->session, path, watcher->planner);
     if (error) {
         log_error("the watcher cannot start", log_errno(error));
@@ -212,6 +221,7 @@ static int watcher_start(struct watcher *watcher)
 static void watcher_close(struct watcher *watcher)
 {
     session_free(watcher->session);
+    metrics_close(watcher->metrics);
     for (size_t i = 0; i < watcher->source_count; i++)
         watcher->sources[i].operations->close(watcher->sources[i].source);
     store_free(watcher->store);

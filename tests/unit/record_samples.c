@@ -318,6 +318,30 @@ struct table_entry sample_entry(uint64_t *seed, enum table table)
     return entry;
 }
 
+static struct status_entry sample_status(struct arena *arena, uint64_t *seed)
+{
+    struct status_entry entry = {.kind = (enum status_kind)sample_number(seed, STATUS_KINDS),
+                                 .values = {(uint64_t)sample_number(seed, UINT32_MAX) << 30}};
+
+    if (entry.kind == STATUS_DROP)
+        entry.number = sample_number(seed, DROP_REASONS_MOST);
+    if (entry.kind == STATUS_COUNT)
+        entry.number = DROP_REASONS_MOST + sample_number(seed, COUNTERS - DROP_REASONS_MOST);
+    if (entry.kind == STATUS_GAUGE)
+        entry.number = sample_number(seed, GAUGES);
+    else
+        entry.values[1] = (uint64_t)sample_number(seed, UINT32_MAX) << 31;
+    if (entry.kind == STATUS_POLICY)
+        entry.name = arena_text(arena, some(seed) ? TEXT("a-policy.example") : TEXT("b"));
+    if (entry.kind == STATUS_EGRESS) {
+        entry.address = address(seed);
+        entry.number = sample_number(seed, 256);
+        entry.values[0] = sample_number(seed, 65537);
+        entry.values[1] = entry.values[0] + sample_number(seed, 1000000);
+    }
+    return entry;
+}
+
 struct record sample_record(struct arena *arena, uint64_t *seed, enum record_type type)
 {
     struct record record = {.type = type,
@@ -344,6 +368,14 @@ struct record sample_record(struct arena *arena, uint64_t *seed, enum record_typ
         record.entries.items = take(arena, record.entries.count, sizeof(struct table_entry));
         for (size_t i = 0; i < record.entries.count; i++)
             record.entries.items[i] = sample_entry(seed, (enum table)sample_number(seed, TABLES));
+        break;
+    case RECORD_STATUS:
+        record.status.count = sample_number(seed, STATUS_RECORD_LIMIT + 1);
+        record.status.items = take(arena, record.status.count, sizeof(struct status_entry));
+        for (size_t i = 0; i < record.status.count; i++)
+            record.status.items[i] = sample_status(arena, seed);
+        record.status.first = some(seed);
+        record.status.last = some(seed);
         break;
     case RECORD_REFUSE:
         record.refusal.error = 1 + (int)sample_number(seed, 100);
@@ -519,6 +551,16 @@ void assert_records_equal(const struct record *a, const struct record *b)
         assert_int_equal(a->entries.count, b->entries.count);
         for (size_t i = 0; i < a->entries.count; i++)
             equal_entries(&a->entries.items[i], &b->entries.items[i]);
+        break;
+    case RECORD_STATUS:
+        assert_int_equal(a->status.first, b->status.first);
+        assert_int_equal(a->status.last, b->status.last);
+        assert_int_equal(a->status.count, b->status.count);
+        for (size_t i = 0; i < a->status.count; i++) {
+            assert_int_equal(status_entry_compare(&a->status.items[i], &b->status.items[i]), 0);
+            assert_memory_equal(a->status.items[i].values, b->status.items[i].values,
+                                sizeof(a->status.items[i].values));
+        }
         break;
     case RECORD_REFUSE:
         assert_int_equal(a->refusal.error, b->refusal.error);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef LOADER_PROTOCOL_NAME_H
-#define LOADER_PROTOCOL_NAME_H
+#ifndef COMMON_PROTOCOL_NAME_H
+#define COMMON_PROTOCOL_NAME_H
 
 #include <stdint.h>
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "loader/protocol_name.h"
+#include "common/protocol_name.h"
 
 #include <netinet/in.h>
 #include <stdio.h>
