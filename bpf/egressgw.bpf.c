@@ -81,7 +81,7 @@ static __always_inline int ingress_tunnel(struct __sk_buff *skb, struct packet *
     packet_turn(packet);
     if (!endpoint_lookup_local(&packet->flow.local))
         return verdict_drop(skb, packet, REASON(DROP_UNKNOWN_ENDPOINT));
-    return worker_receive(skb, packet, entry, outer_traffic_class);
+    return worker_receive(skb, packet, entry, &node, outer_traffic_class);
 }
 
 SEC("tc")

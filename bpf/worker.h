@@ -11,37 +11,46 @@
 #include "route.h"
 #include "tunnel.h"
 
-/* Who sent a packet: as it lies in the frame, or before a CNI masqueraded it. */
-struct sender {
-    struct ip_addr address;
-    __be16 port_be;
-    __u8 masqueraded;
+enum worker_way {
+    WAY_DIRECT,  /* as if there were no policy */
+    WAY_GATEWAY, /* through the tunnel to `gateway.node` */
+    WAY_HERE,    /* this node is the gateway */
 };
 
-/* Answers of connections that came from outside go back the way they came. */
-static __always_inline int worker_is_answer(const struct packet *packet, unsigned long nfct)
+/* What is found out about a packet on its way out. */
+struct decision {
+    struct gateway gateway; /* of WAY_GATEWAY: `node` alone */
+    struct masquerade masquerade;
+    __u32 policy;
+};
+
+/* Packets with the address of the node itself: its own, and those that a CNI has masqueraded. */
+static __always_inline int worker_is_own(const struct packet *packet)
 {
-    return conntrack_is_known(nfct) ? conntrack_is_reply(nfct) : flow_is_answer(packet);
+    const struct settings *own = settings_lookup();
+
+    return own &&
+           ip_addr_equal(packet->version == 4 ? &own->node_v4 : &own->node_v6, &packet->flow.local);
 }
 
-/*
- * A packet whose sender is no endpoint of this node: dropped where it can only be a new pod's that
- * some policy might select. Returns the verdict.
+/* Looks behind a CNI's masquerade: makes the flow that of the pod. Returns 0 where there is none.
  */
-static __always_inline int worker_judge_unknown(struct __sk_buff *skb, const struct packet *packet,
-                                                const struct ip_addr *sender, unsigned long nfct)
+static __always_inline int worker_unmask(struct __sk_buff *skb, struct packet *packet,
+                                         struct masquerade *masquerade)
 {
-    const struct settings *own;
+    struct ip_addr pod;
+    __be16 port_be;
 
-    if (!config.unknown_endpoints_drop || !skb->ingress_ifindex ||
-        !route_lookup(PROFILE_COVERED, &packet->flow.remote))
-        return VERDICT_PASS;
-    own = settings_lookup();
-    if (own && own->flags & SETTINGS_POD_RANGES_KNOWN && !route_lookup(PROFILE_POD_RANGES, sender))
-        return VERDICT_PASS;
-    if (cluster_contains(&packet->flow.remote) || worker_is_answer(packet, nfct))
-        return VERDICT_PASS;
-    return verdict_drop(skb, packet, REASON(DROP_UNKNOWN_ENDPOINT));
+    if (!conntrack_source(conntrack_read(skb), &pod, &port_be))
+        return 0;
+    masquerade->address = packet->flow.local;
+    masquerade->port_be = packet->flow.local_port_be;
+    masquerade->pod_port_be = port_be;
+    masquerade->present = 1;
+    packet->flow.local = pod;
+    if (packet->has_ports)
+        packet->flow.local_port_be = port_be;
+    return 1;
 }
 
 /* Gives the quote of an ICMP error the address and port that its other end has to have. */
@@ -56,70 +65,168 @@ static __always_inline int worker_translate_error(struct __sk_buff *skb,
     return icmp_error_rewrite(skb, packet, address, port_be);
 }
 
-/* Turns the packet into what the pod sent and notes how its answers are turned back. */
+/* Turns the packet into what the pod sent. Returns 0 or REASON(why). */
 static __always_inline int worker_restore(struct __sk_buff *skb, struct packet *packet,
-                                          const struct sender *sender)
+                                          const struct masquerade *masquerade)
 {
-    struct ip_addr address = packet->flow.local;
-    __be16 port_be = packet->flow.local_port_be;
+    struct ip_addr pod = packet->flow.local;
+    __be16 port_be = masquerade->pod_port_be;
     int error = 0;
 
+    packet->flow.local = masquerade->address;
+    packet->flow.local_port_be = masquerade->port_be;
     if (packet->icmp == ICMP_ERROR)
-        error = worker_translate_error(skb, packet, &sender->address, sender->port_be);
-    if (!error)
-        error = packet_rewrite(skb, packet, &sender->address, sender->port_be, packet->hop_limit);
-    if (!error && packet->icmp != ICMP_ERROR)
-        flow_note_masquerade(packet, &address, port_be);
-    return error;
+        error = worker_translate_error(skb, packet, &pod, port_be);
+    return error ? error : packet_rewrite(skb, packet, &pod, port_be, packet->hop_limit);
+}
+
+/*
+ * A packet whose sender is no endpoint of this node: dropped where it can only be a new pod's that
+ * some policy might select. Returns WAY_DIRECT or REASON(why).
+ */
+static __always_inline int worker_judge_unknown(struct __sk_buff *skb, const struct ip_addr *sender,
+                                                const struct ip_addr *remote, unsigned long nfct)
+{
+    const struct settings *own;
+
+    if (!config.unknown_endpoints_drop || !skb->ingress_ifindex ||
+        !route_lookup(PROFILE_COVERED, remote))
+        return WAY_DIRECT;
+    own = settings_lookup();
+    if (own && own->flags & SETTINGS_POD_RANGES_KNOWN && !route_lookup(PROFILE_POD_RANGES, sender))
+        return WAY_DIRECT;
+    if (cluster_contains(remote) || conntrack_is_reply(nfct))
+        return WAY_DIRECT;
+    return REASON(DROP_UNKNOWN_ENDPOINT);
+}
+
+/* What the tables say. Returns the way or REASON(why). */
+static __always_inline int worker_route(const struct endpoint *endpoint,
+                                        const struct ip_addr *remote, struct decision *decision)
+{
+    const struct gateway *gateway;
+    const struct route *route;
+    int error;
+
+    if (endpoint->profile == PROFILE_NONE)
+        return WAY_DIRECT;
+    route = route_lookup(endpoint->profile, remote);
+    if (!route_redirects(route) || cluster_contains(remote))
+        return WAY_DIRECT;
+    decision->policy = route->policy;
+    error = gateway_lookup(route, endpoint, &gateway);
+    if (error)
+        return error;
+    decision->gateway = *gateway;
+    return gateway->flags & GATEWAY_LOCAL ? WAY_HERE : WAY_GATEWAY;
+}
+
+/*
+ * Decides the way of a packet and remembers it. Datagrams inside the cluster are not worth a place:
+ * no policy ever redirects them. Returns the way or REASON(why).
+ */
+__noinline int worker_decide(struct __sk_buff *skb, const struct packet *packet,
+                             struct decision *decision)
+{
+    unsigned long nfct = conntrack_read(skb);
+    const struct endpoint *endpoint;
+    struct ip_addr pod, remote; /* Linux 6.1 takes keys from the function's own stack only */
+    struct flow flow = {};
+    int way = WAY_DIRECT;
+
+    if (!packet || !decision)
+        return REASON(DROP_INTERNAL);
+    pod = packet->flow.local;
+    remote = packet->flow.remote;
+    endpoint = endpoint_lookup_local(&pod);
+    if (!endpoint)
+        return worker_judge_unknown(skb, &pod, &remote, nfct);
+    flow.endpoint = endpoint->hash;
+    flow.flags = FLOW_INBOUND;
+    if (decision->masquerade.present || !conntrack_is_reply(nfct)) {
+        flow.flags = FLOW_DIRECT;
+        way = worker_route(endpoint, &remote, decision);
+    }
+    if (way < 0)
+        return way;
+    if (way == WAY_DIRECT) {
+        if (packet->flow.protocol == IPPROTO_TCP || !cluster_contains(&remote))
+            flow_note(packet, &flow);
+        return way;
+    }
+    flow.flags = way == WAY_GATEWAY ? FLOW_REDIRECTED : 0;
+    if (way == WAY_GATEWAY) {
+        flow.gateway = decision->gateway.node;
+        flow.policy = policy_index(decision->policy);
+    }
+    if (decision->masquerade.present) {
+        flow.flags |= FLOW_MASQUERADED;
+        flow.masquerade = decision->masquerade.address;
+        flow.masquerade_port_be = decision->masquerade.port_be;
+    }
+    if (flow.flags)
+        flow_note(packet, &flow);
+    return way;
+}
+
+/* The way of a remembered flow, or one that has to be decided. Returns the way or REASON(why). */
+static __always_inline int worker_follow(struct __sk_buff *skb, const struct packet *packet,
+                                         struct flow *flow, struct decision *decision)
+{
+    if (flow && flow->flags & FLOW_REDIRECTED) {
+        flow_follow_masquerade(flow, &decision->masquerade);
+        decision->gateway.node = flow->gateway;
+        decision->policy = flow->policy;
+        return WAY_GATEWAY;
+    }
+    if (flow && flow->flags & FLOW_DIRECT)
+        return WAY_DIRECT;
+    /* The pod's own ping is no answer, nor is what the host has translated as the first packet. */
+    if (flow && !decision->masquerade.present && packet->icmp != ICMP_REQUEST)
+        return WAY_DIRECT;
+    return worker_decide(skb, packet, decision);
 }
 
 /* A packet that leaves by an uplink. Returns the verdict; what is not ours passes. */
 static __always_inline int worker_send(struct __sk_buff *skb, struct packet *packet)
 {
-    const struct endpoint *endpoint = endpoint_lookup_local(&packet->flow.local);
-    struct sender sender = {.address = packet->flow.local};
-    const struct gateway *gateway;
-    const struct route *route;
-    unsigned long nfct = 0;
-    int error;
+    struct decision decision = {};
+    int own = worker_is_own(packet), way;
+    struct flow *flow = own ? NULL : flow_recall(packet);
 
-    if (!endpoint) {
-        nfct = conntrack_read(skb);
-        if (conntrack_source(nfct, &sender.address, &sender.port_be)) {
-            sender.masqueraded = 1;
-            endpoint = endpoint_lookup_local(&sender.address);
-        }
-        if (!endpoint)
-            return worker_judge_unknown(skb, packet, &sender.address, nfct);
-    }
-    if (endpoint->profile == PROFILE_NONE)
+    if (!flow && (own || !endpoint_lookup_local(&packet->flow.local)) &&
+        worker_unmask(skb, packet, &decision.masquerade))
+        flow = flow_recall(packet);
+    way = worker_follow(skb, packet, flow, &decision);
+    packet->policy = policy_index(decision.policy);
+    if (packet->fragment == FRAGMENT_FIRST && way >= 0)
+        flow_note_fragments(packet);
+    if (way == WAY_DIRECT)
         return VERDICT_PASS;
-    route = route_lookup(endpoint->profile, &packet->flow.remote);
-    if (!route_redirects(route) || cluster_contains(&packet->flow.remote))
-        return VERDICT_PASS;
-    if (!sender.masqueraded && worker_is_answer(packet, conntrack_read(skb)))
-        return VERDICT_PASS;
-    packet->policy = policy_index(route->policy);
-    error = gateway_lookup(route, endpoint, &gateway);
-    if (!error && sender.masqueraded)
-        error = worker_restore(skb, packet, &sender);
-    if (error)
-        return verdict_drop(skb, packet, error);
-    if (gateway->flags & GATEWAY_LOCAL)
-        return gateway_send_local(skb, packet, gateway, route->policy);
-    return tunnel_send(skb, packet, &gateway->node, COUNT_ENCAPSULATED);
+    if (way > 0 && decision.masquerade.present && worker_restore(skb, packet, &decision.masquerade))
+        way = REASON(DROP_INTERNAL);
+    if (way < 0)
+        return verdict_drop(skb, packet, way);
+    if (way == WAY_HERE)
+        return gateway_send_local(skb, packet, &decision.gateway, decision.policy);
+    return tunnel_send(skb, packet, &decision.gateway.node, COUNT_ENCAPSULATED);
 }
 
-/* Gives an answer the address and port that a CNI had put into the flow. */
-static __always_inline int worker_masquerade(struct __sk_buff *skb, struct packet *packet)
+/* Answers come from a node that is a gateway, or was when the flow began. */
+static __always_inline int worker_expects(const struct flow *flow, const struct node_entry *entry,
+                                          const struct ip_addr *node)
 {
-    struct ip_addr address;
-    __be16 port_be;
+    return entry->flags & NODE_GATEWAY ||
+           (flow && flow->flags & FLOW_REDIRECTED && ip_addr_equal(&flow->gateway, node));
+}
 
-    flow_find_masquerade(&packet->flow, &address, &port_be);
-    if (ip_addr_equal(&address, &packet->flow.local))
-        return 0;
-    return packet_rewrite(skb, packet, &address, port_be, packet->hop_limit);
+/* Gives an answer the address and port that the host has to meet. Returns 0 or REASON(why). */
+static __always_inline int worker_masquerade(struct __sk_buff *skb, struct packet *packet,
+                                             const struct flow *flow)
+{
+    struct ip_addr address = flow->masquerade;
+
+    return packet_rewrite(skb, packet, &address, flow->masquerade_port_be, packet->hop_limit);
 }
 
 /* The same for an ICMP error: the host takes it for the flow whose packet it quotes. */
@@ -146,17 +253,19 @@ __noinline int worker_masquerade_error(struct __sk_buff *skb, struct packet *pac
 
 /* An answer from the tunnel to a pod of this node, sent by that node. Returns the verdict. */
 static __always_inline int worker_receive(struct __sk_buff *skb, struct packet *packet,
-                                          const struct node_entry *node, __u8 outer_traffic_class)
+                                          const struct node_entry *entry,
+                                          const struct ip_addr *node, __u8 outer_traffic_class)
 {
+    const struct flow *flow = bpf_map_lookup_elem(&flows, &packet->flow);
     int error;
 
-    if (!(node->flags & NODE_GATEWAY))
+    if (!worker_expects(flow, entry, node))
         return verdict_drop(skb, packet, REASON(DROP_UNKNOWN_NODE));
     error = tunnel_strip(skb, packet, outer_traffic_class);
     if (!error && packet->icmp == ICMP_ERROR)
         error = worker_masquerade_error(skb, packet);
-    else if (!error)
-        error = worker_masquerade(skb, packet);
+    else if (!error && flow && flow->flags & FLOW_MASQUERADED)
+        error = worker_masquerade(skb, packet, flow);
     if (error)
         return verdict_drop(skb, packet, error);
     count(skb, COUNT_DECAPSULATED);

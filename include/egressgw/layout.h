@@ -128,6 +128,7 @@ struct node_entry {
 enum {
     NODE_SELF = 1 << 0,
     NODE_GATEWAY = 1 << 1, /* some group has it: answers through the tunnel come from such nodes */
+    NODE_NOT_READY = 1 << 2, /* flows that can move to another gateway do */
 };
 
 _Static_assert(sizeof(struct node_entry) == 4, "layout of nodes");
@@ -201,23 +202,31 @@ _Static_assert(sizeof(struct nat_reverse) == 44, "layout of nat_reverse");
 #define DATAPATH_TICK_SHIFT 28
 
 /*
- * flows, least recently used ones are replaced: what a worker has to remember of a flow of its own
- * pods. The key is that of nat_forward (`local` is the pod).
+ * flows, least recently used ones are replaced: the way that a worker has chosen for a flow of its
+ * own pods, which it keeps whatever becomes of the policies. The key is that of nat_forward
+ * (`local` is the pod). Fragments after the first have their ports as 0, and so the way of the
+ * first one that was last seen between the same addresses.
  */
 struct flow {
+    struct ip_addr gateway;    /* FLOW_REDIRECTED: the tunnel address of its node */
     struct ip_addr masquerade; /* FLOW_MASQUERADED: the address that the CNI had put in */
     __be16 masquerade_port_be; /* and its port or ICMP identifier */
     __u8 flags;                /* FLOW_* */
     __u8 reserved;
+    __u16 policy; /* FLOW_REDIRECTED: as in struct nat_reverse */
+    __u16 reserved_too;
+    __u32 endpoint;  /* `hash` of the pod's endpoint: another pod with its address is a new one */
     __u32 last_seen; /* as in struct nat_use */
 };
 
 enum {
     FLOW_INBOUND = 1 << 0,     /* opened from outside: answers go directly */
     FLOW_MASQUERADED = 1 << 1, /* answers get `masquerade` back before the host sees them */
+    FLOW_REDIRECTED = 1 << 2,  /* goes by way of `gateway` */
+    FLOW_DIRECT = 1 << 3,      /* leaves as if there were no policy */
 };
 
-_Static_assert(sizeof(struct flow) == 24, "layout of flows");
+_Static_assert(sizeof(struct flow) == 48, "layout of flows");
 
 /*
  * ways, per CPU: the next hop of a packet that was looked up in this tick, with all that decided

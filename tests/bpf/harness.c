@@ -216,7 +216,7 @@ void put_endpoint(struct harness *harness, const char *pod, const char *node, ui
     struct endpoint value = {
         .node = address_of(node),
         .profile = profile,
-        .hash = 5,
+        .hash = TEST_HASH,
         .flags = flags,
     };
 
@@ -303,6 +303,11 @@ int get_reverse(struct harness *harness, const struct nat_key *key, struct nat_r
 int get_flow(struct harness *harness, const struct nat_key *key, struct flow *value)
 {
     return bpf_map_lookup_elem(bpf_map__fd(harness->skeleton->maps.flows), key, value);
+}
+
+void put_flow(struct harness *harness, const struct nat_key *key, const struct flow *value)
+{
+    put(harness->skeleton->maps.flows, key, value);
 }
 
 int map_entries(const struct bpf_map *map)

@@ -31,6 +31,7 @@
 #define TEST_VNI       59790
 #define TEST_PROFILE   PROFILE_FIRST
 #define TEST_GROUP     9
+#define TEST_HASH      5 /* of every endpoint */
 #define VERDICT_PASS   TC_ACT_UNSPEC
 #define NODE_OWN       "10.0.0.1"
 #define NODE_OTHER     "10.0.0.2"
@@ -107,6 +108,7 @@ struct nat_key flow_key(int protocol, const char *local, uint16_t local_port, co
 int get_forward(struct harness *harness, const struct nat_key *key, struct nat_forward *value);
 int get_reverse(struct harness *harness, const struct nat_key *key, struct nat_reverse *value);
 int get_flow(struct harness *harness, const struct nat_key *key, struct flow *value);
+void put_flow(struct harness *harness, const struct nat_key *key, const struct flow *value);
 int map_entries(const struct bpf_map *map);
 struct counter get_counter(struct harness *harness, uint32_t index);
 

@@ -296,8 +296,7 @@ static void test_answers_to_a_masqueraded_local_pod(void **state)
     config.conntrack = 1;
     harness_reload(harness, &config, 64);
     put_local_pod(harness);
-    assert_int_equal(
-        bpf_map_update_elem(bpf_map__fd(harness->skeleton->maps.flows), &key, &flow, BPF_ANY), 0);
+    put_flow(harness, &key, &flow);
     answer_local(harness, NODE_OWN, 1055);
 }
 

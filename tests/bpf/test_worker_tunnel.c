@@ -156,13 +156,16 @@ static void test_way_is_remembered(void **state)
 /* A way that was looked up for another packet is none. */
 static void test_way_of_another_flow(void **state)
 {
+    struct packet_spec spec = worker_udp_out;
     struct harness *harness = *state;
     struct frame frame;
 
     worker_put(harness, NODE_OTHER);
-    worker_build(&frame, &worker_udp_out);
+    worker_build(&frame, &spec);
     harness_egress(harness, &frame);
     put_gateway(harness, 1, NODE_ELSEWHERE, NULL, 0);
+    spec.source_port++;
+    worker_build(&frame, &spec);
     harness_egress(harness, &frame);
     assert_tunnel(harness, TC_ACT_REDIRECT, &frame, mac_second_gateway, mac_second, NODE_OWN,
                   NODE_ELSEWHERE);
