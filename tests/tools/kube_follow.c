@@ -18,7 +18,7 @@
 #include "common/options.h"
 #include "common/hash.h"
 #include "common/seal.h"
-#include "watcher/kube_watch.h"
+#include "tests/tools/kube.h"
 #include "watcher/sandbox.h"
 
 struct known {
@@ -127,15 +127,6 @@ static int peak_read(char *peak, size_t size)
         }
     }
     return -1;
-}
-
-static const struct kube_resource *resource_named(const char *kind)
-{
-    for (size_t i = 0; i < KUBE_RESOURCES; i++) {
-        if (!strcmp(object_kind_name(kube_resources[i].kind), kind))
-            return &kube_resources[i];
-    }
-    return NULL;
 }
 
 /* As the watcher: what libcurl and the resolver do has to be among what it may do. */
