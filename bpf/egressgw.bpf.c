@@ -7,6 +7,7 @@
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 #include "count.h"
+#include "deliver.h"
 #include "drop.h"
 #include "gateway.h"
 #include "maps.h"
@@ -91,7 +92,7 @@ int egressgw_ingress(struct __sk_buff *skb)
     struct packet packet;
     int tunnel;
 
-    if (skb->pkt_type != PACKET_HOST || packet_read(skb, &packet, INBOUND))
+    if (deliver_again(skb) || skb->pkt_type != PACKET_HOST || packet_read(skb, &packet, INBOUND))
         return VERDICT_PASS;
     tunnel = ingress_is_tunnel(skb, &packet);
     if (tunnel < 0)

@@ -4,6 +4,7 @@
 
 /* This node as a gateway: out with the egress IP, and answers back to the pod. */
 
+#include "deliver.h"
 #include "drop.h"
 #include "flow.h"
 #include "gateway_error.h"
@@ -150,7 +151,7 @@ static __always_inline int gateway_deliver_local(struct __sk_buff *skb, struct p
         return verdict_drop(skb, packet, REASON(DROP_INTERNAL));
     count(skb, COUNT_TRANSLATED_IN);
     count_policy(packet->policy, packet->length);
-    return VERDICT_PASS;
+    return deliver_answer(skb, packet);
 }
 
 /* An ICMP error from outside. Returns the verdict; what is about no mapping passes. */
@@ -167,7 +168,7 @@ static __always_inline int gateway_answer_error(struct __sk_buff *skb, struct pa
         return tunnel_send(skb, packet, &current->node, COUNT_TRANSLATED_IN);
     count(skb, COUNT_TRANSLATED_IN);
     count_policy(packet->policy, packet->length);
-    return VERDICT_PASS;
+    return deliver_answer(skb, packet);
 }
 
 /* A packet from outside, perhaps an answer. Returns the verdict; what is not ours passes. */

@@ -4,6 +4,7 @@
 
 /* This node as a worker: its pods' packets on their way out, and their answers from the tunnel. */
 
+#include "deliver.h"
 #include "drop.h"
 #include "flow.h"
 #include "gateway.h"
@@ -269,7 +270,7 @@ static __always_inline int worker_receive(struct __sk_buff *skb, struct packet *
     if (error)
         return verdict_drop(skb, packet, error);
     count(skb, COUNT_DECAPSULATED);
-    return VERDICT_PASS;
+    return deliver_answer(skb, packet);
 }
 
 #endif

@@ -57,6 +57,32 @@ static void test_answer_is_delivered(void **state)
     assert_int_equal(map_entries(harness->skeleton->maps.flows), 0);
 }
 
+/* Where the host would send to the answer's sender by another interface, it is handed to that one;
+ * there it goes on as it is, without the mark. */
+static void test_answer_goes_to_the_way_out(void **state)
+{
+    struct packet_spec spec = udp_in;
+    struct harness *harness = *state;
+    struct frame frame, expected;
+
+    put_worker(harness);
+    spec.source = NODE_ELSEWHERE;
+    build_tunnel(&frame, &spec, NODE_OTHER);
+    harness_ingress(harness, &frame);
+    assert_int_equal(harness->verdict, TC_ACT_REDIRECT);
+    assert_int_equal(harness->mark_out, DATAPATH_MARK);
+    frame_build(&expected, mac_second, mac_gateway, &spec);
+    assert_frame(&harness->out, &expected);
+    assert_counted(harness, COUNT_DECAPSULATED);
+    harness->mark = DATAPATH_MARK;
+    harness_ingress(harness, &expected);
+    assert_int_equal(harness->verdict, VERDICT_PASS);
+    assert_int_equal(harness->mark_out, 0);
+    assert_frame(&harness->out, &expected);
+    assert_counted(harness, COUNT_DECAPSULATED);
+    assert_int_equal(map_entries(harness->skeleton->maps.flows), 0);
+}
+
 static void test_answer_of_any_protocol_is_delivered(void **state)
 {
     struct packet_spec spec = udp_in;
@@ -322,7 +348,7 @@ int main(void)
         TEST(test_packets_that_are_no_ip_pass), TEST(test_inbound_udp_is_noted),
         TEST(test_inbound_tcp_is_noted_once),   TEST(test_inbound_ping_is_noted),
         TEST(test_inbound_without_a_policy),    TEST(test_inbound_from_the_cluster),
-        TEST(test_inbound_to_others),
+        TEST(test_inbound_to_others),           TEST(test_answer_goes_to_the_way_out),
     };
 
     return cmocka_run_group_tests(tests, harness_network, NULL);
