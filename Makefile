@@ -4,6 +4,7 @@
 # make deps       installs what building and testing need (Debian), or lists it
 # make demo       shows the main job between network namespaces (root)
 # make test       unit, bpf and lab tests; without root the unit tests
+# make native bpf-coverage  the datapath compiled for this machine, and which of its branches tests reach (root)
 # make lint       checkers of the sources: format, shellcheck, clang-tidy, gcc's analyzer and conversions
 # make bench      measures the datapath and the planner beside their peers (root)
 # make install    DESTDIR= PREFIX=/usr
@@ -171,6 +172,7 @@ lint:
 	@$(MAKE) --no-print-directory --keep-going lint-sources
 
 include tests/fuzz/fuzz.mk
+include tests/native/native.mk
 
 bench: deps
 	@$(MAKE) --no-print-directory tests
