@@ -114,10 +114,10 @@ static void on_end(void *context, enum object_kind kind _unused_)
     printf("end %zu\n", follower->known.count);
 }
 
-/* From /proc: a sealed process may not ask for its resource usage. */
-static int peak_read(char *peak, size_t size)
+/* From /proc, opened before: a sealed process may neither ask for its resource usage nor open that.
+ */
+static int peak_read(FILE *file, char *peak, size_t size)
 {
-    _cleanup_fclose_ FILE *file = fopen("/proc/self/status", "re");
     char line[256];
 
     while (file && fgets(line, sizeof(line), file)) {
@@ -154,6 +154,7 @@ int main(int argc, char **argv)
     struct event_base *base = NULL;
     struct kube_client *client = NULL;
     struct kube_watch *watch = NULL;
+    _cleanup_fclose_ FILE *usage = fopen("/proc/self/status", "re");
     const char *kubeconfig;
     char peak[32];
     int status = EXIT_FAILED;
@@ -180,7 +181,7 @@ int main(int argc, char **argv)
     kube_client_close(client);
     loop_close(base);
     hash_clear(&follower.known, free);
-    if (peak_read(peak, sizeof(peak)) == 0)
+    if (peak_read(usage, peak, sizeof(peak)) == 0)
         printf("peak %s\n", peak);
     return status;
 }
