@@ -4,6 +4,8 @@
 # make deps       installs what building and testing need (Debian), or lists it
 # make demo       shows the main job between network namespaces (root)
 # make test       unit, bpf and lab tests; without root the unit tests
+# make sanitized  the unit and bpf tests under the address and undefined behaviour sanitizers
+# make fuzz       fuzzes each decoder of outside bytes; RUNS=short: two minutes (docs/fuzzing.md)
 # make native bpf-coverage  the datapath compiled for this machine, and which of its branches tests reach (root)
 # make lint       checkers of the sources: format, shellcheck, clang-tidy, gcc's analyzer and conversions
 # make bench      measures the datapath and the planner beside their peers (root)
@@ -170,6 +172,16 @@ lint:
 	@./tests/deps analysis
 	@./tests/lint/files
 	@$(MAKE) --no-print-directory --keep-going lint-sources
+
+# ---- Under the address and undefined behaviour sanitizers, with leak detection
+
+.PHONY: sanitized
+sanitized: deps
+	@$(MAKE) --no-print-directory SANITIZE=1 sanitized-programs
+	@./tests/run build/sanitize $(or $(SANITIZED),unit/ bpf/ lab/test_roles)
+
+.PHONY: sanitized-programs
+sanitized-programs: all $(UNIT_TESTS) $(BPF_TESTS) $(TOOLS)
 
 include tests/fuzz/fuzz.mk
 include tests/native/native.mk
