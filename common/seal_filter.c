@@ -23,35 +23,31 @@
 const struct seccomp_rule seal_common_rules[] = {
     SECCOMP_CALL(read),
     SECCOMP_CALL(write),
-    SECCOMP_CALL(readv),
-    SECCOMP_CALL(writev),
-    SECCOMP_CALL(recvfrom),
     SECCOMP_CALL(recvmsg),
     SECCOMP_CALL(sendto),
     SECCOMP_CALL(sendmsg),
     SECCOMP_CALL(close),
     SECCOMP_CALL(epoll_ctl),
+#ifdef __NR_epoll_wait
     SECCOMP_CALL(epoll_wait),
+#else
     SECCOMP_CALL(epoll_pwait),
-    SECCOMP_CALL(restart_syscall),
+#endif
     /* the vDSO falls back to these where the clock source cannot be read in user space */
     SECCOMP_CALL(clock_gettime),
     SECCOMP_CALL(gettimeofday),
     SECCOMP_CALL(brk),
     SECCOMP_CALL(munmap),
     SECCOMP_CALL(mremap),
-    SECCOMP_CALL(madvise),
     WITHOUT(mmap, 2, PROT_EXEC),
-    WITHOUT(mprotect, 2, PROT_EXEC),
-    SECCOMP_CALL(sysinfo), /* qsort() asks once how much memory there is */
-    SECCOMP_CALL(getrandom),
-    SECCOMP_CALL(futex),
+    SECCOMP_CALL(sysinfo),      /* qsort() asks once how much memory there is */
+    SECCOMP_CALL(rt_sigaction), /* libevent's, and its end */
+    SECCOMP_CALL(rt_sigreturn),
+    /* abort(), and what the C library says before */
+    SECCOMP_CALL(writev),
     SECCOMP_CALL(getpid),
     SECCOMP_CALL(gettid),
-    SECCOMP_CALL(rt_sigaction),
     SECCOMP_CALL(rt_sigprocmask),
-    SECCOMP_CALL(rt_sigreturn),
-    SECCOMP_CALL(exit),
     SECCOMP_CALL(exit_group),
     {.call = SCMP_SYS(prctl), .arguments = {SECCOMP_INT(0, PR_GET_SECCOMP)}}, /* the verification */
 };
@@ -65,6 +61,11 @@ static const struct seccomp_rule sanitizer_rules[] = {
      .arguments = {{.used = true, .index = 2, .test = ARGUMENT_MASKED, .mask = 03 | 0100}}},
     {.call = SCMP_SYS(open),
      .arguments = {{.used = true, .index = 1, .test = ARGUMENT_MASKED, .mask = 03 | 0100}}},
+    SECCOMP_CALL(madvise),
+    SECCOMP_CALL(mprotect),
+    SECCOMP_CALL(getrandom),
+    SECCOMP_CALL(futex),
+    SECCOMP_CALL(restart_syscall),
     SECCOMP_CALL(fstat),
     SECCOMP_CALL(newfstatat),
     SECCOMP_CALL(stat),

@@ -35,16 +35,20 @@ const struct seccomp_rule helper_rules[] = {
     BPF_COMMAND(BPF_LINK_CREATE),
     BPF_COMMAND(BPF_OBJ_PIN),
     BPF_COMMAND(BPF_OBJ_GET_INFO_BY_FD),
-    SECCOMP_CALL(poll),
-    SECCOMP_CALL(ppoll),
     SECCOMP_CALL(geteuid),
+    SECCOMP_CALL(restart_syscall), /* poll(), after the process was stopped */
+#ifdef __NR_poll
+    SECCOMP_CALL(poll),
     SECCOMP_CALL(chmod),
-    SECCOMP_CALL(fchmodat),
     SECCOMP_CALL(rename),
+    SECCOMP_CALL(unlink),
+#else
+    SECCOMP_CALL(ppoll),
+    SECCOMP_CALL(fchmodat),
     SECCOMP_CALL(renameat),
     SECCOMP_CALL(renameat2),
-    SECCOMP_CALL(unlink),
     SECCOMP_CALL(unlinkat),
+#endif
     {.call = SCMP_SYS(socket),
      .arguments = {SECCOMP_INT(0, AF_NETLINK), SECCOMP_INT(2, NETLINK_ROUTE)}},
     SECCOMP_CALL(bind),

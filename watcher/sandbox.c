@@ -26,15 +26,14 @@ const struct seccomp_rule watcher_rules[] = {
                     .test = ARGUMENT_MASKED,
                     .mask = WRITING_FLAGS,
                     .value = O_RDONLY}}},
+#if !__GLIBC_PREREQ(2, 33)
     SECCOMP_CALL(fstat),
+#endif
     SECCOMP_CALL(newfstatat),
-    SECCOMP_CALL(fstatat64),
     SECCOMP_CALL(getdents64),
-    SECCOMP_CALL(lseek),
     SECCOMP_CALL(inotify_add_watch),
     SECCOMP_CALL(inotify_rm_watch),
-    {.call = SCMP_SYS(fcntl), .arguments = {SECCOMP_INT(1, F_GETFL)}}, /* of a directory */
-    {.call = SCMP_SYS(fcntl), .arguments = {SECCOMP_INT(1, F_SETFD)}},
+    {.call = SCMP_SYS(fcntl), .arguments = {SECCOMP_INT(1, F_GETFL)}},
     /* the planner; the netlink socket is open already */
     {.call = SCMP_SYS(socket), .arguments = {SECCOMP_INT(0, AF_UNIX)}},
     SECCOMP_CALL(connect),
@@ -55,8 +54,14 @@ const struct seccomp_rule watcher_rules[] = {
     {.call = SCMP_SYS(socketpair), .arguments = {SECCOMP_INT(0, AF_UNIX)}}, /* curl wakes itself */
     SECCOMP_CALL(getsockname),
     SECCOMP_CALL(getpeername),
+    SECCOMP_CALL(recvfrom),
+    SECCOMP_CALL(getrandom),
+    SECCOMP_CALL(futex), /* what is done once, in libraries that know threads */
+#ifdef __NR_poll
     SECCOMP_CALL(poll),
+#else
     SECCOMP_CALL(ppoll),
+#endif
     SECCOMP_CALL(uname), /* the resolver's search domain, where resolv.conf has none */
 };
 

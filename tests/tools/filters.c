@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* Prints the system calls that the sealed processes are allowed, as docs/security.md has them: one
- * line for each process, the calls in alphabetical order, rules on arguments in brackets. */
+/*
+ * Prints the system calls that the sealed processes are allowed, rules on arguments in brackets.
+ *
+ *   filters            as docs/security.md has them, in alphabetical order
+ *   filters PROCESS    the entries of one, a line each, in the order of the filter
+ */
 
 #include <fcntl.h>
 #include <linux/bpf.h>
@@ -142,13 +146,43 @@ static void table_print(const char *process, const struct seccomp_rule *rules, s
     printf(" |\n");
 }
 
-int main(void)
+static const struct {
+    const char *name;
+    const struct seccomp_rule *rules;
+    const size_t *count;
+} tables[] = {
+    {"every one", seal_common_rules, &seal_common_rule_count},
+    {"watcher", watcher_rules, &watcher_rule_count},
+    {"planner", planner_rules, &planner_rule_count},
+    {"loader", loader_rules, &loader_rule_count},
+    {"attach helper", helper_rules, &helper_rule_count},
+};
+
+/* One a line, in the order in which they are added to the filter. */
+static int entries_print(const char *process)
 {
+    static struct words words;
+
+    for (size_t i = 1; i < ARRAY_SIZE(tables); i++) {
+        if (strcmp(tables[i].name, process) != 0)
+            continue;
+        for (size_t rule = 0; rule < *tables[i].count; rule++)
+            words_add(&words, &tables[i].rules[rule]);
+        for (size_t rule = 0; rule < seal_common_rule_count; rule++)
+            words_add(&words, &seal_common_rules[rule]);
+        for (size_t word = 0; word < words.count; word++)
+            puts(words.text[word]);
+        return 0;
+    }
+    return 2;
+}
+
+int main(int argc, char **argv)
+{
+    if (argc > 1)
+        return entries_print(argv[1]);
     printf("| process | system calls |\n|---|---|\n");
-    table_print("every one", seal_common_rules, seal_common_rule_count);
-    table_print("watcher", watcher_rules, watcher_rule_count);
-    table_print("planner", planner_rules, planner_rule_count);
-    table_print("loader", loader_rules, loader_rule_count);
-    table_print("attach helper", helper_rules, helper_rule_count);
+    for (size_t i = 0; i < ARRAY_SIZE(tables); i++)
+        table_print(tables[i].name, tables[i].rules, *tables[i].count);
     return 0;
 }
