@@ -109,7 +109,8 @@ static const char *node_check(const struct table_entry *entry)
 {
     if (!address_is_unicast(&entry->key.address))
         return "nodes: the key is no unicast address";
-    if (!entry->remove && (entry->value.node.flags & ~(unsigned)(NODE_SELF | NODE_GATEWAY)))
+    if (!entry->remove &&
+        (entry->value.node.flags & ~(unsigned)(NODE_SELF | NODE_GATEWAY | NODE_NOT_READY)))
         return "nodes: unknown flags";
     return NULL;
 }

@@ -188,8 +188,9 @@ static struct node_address *node_address_of(struct plan *plan, const struct ip_a
 static void node_address_refresh(struct plan *plan, struct node_address *entry)
 {
     union table_key key = {.address = entry->address};
-    union table_value value = {
-        .node = {.flags = (entry->self ? NODE_SELF : 0) | (entry->groups ? NODE_GATEWAY : 0)}};
+    union table_value value = {.node = {.flags = (entry->self ? NODE_SELF : 0) |
+                                                 (entry->groups ? NODE_GATEWAY : 0) |
+                                                 (entry->ready ? 0 : NODE_NOT_READY)}};
 
     if (entry->nodes) {
         desired_set(&plan->desired, TABLE_NODES, &key, &value);
@@ -233,6 +234,17 @@ static void node_facts_count(struct plan *plan, const struct plan_node *node,
     ranges_count(plan, &plan->pod_ranges, facts->pod_cidrs, facts->pod_cidr_count, change);
 }
 
+/* Counts the addresses of a node that is Ready (`change` 1), or no longer (-1). */
+static void node_ready_count(struct plan *plan, const struct node_facts *facts, int change)
+{
+    for (uint32_t i = 0; facts && i < facts->internal_count; i++) {
+        struct node_address *entry = node_address_of(plan, &facts->internal[i]);
+
+        entry->ready += change;
+        node_address_refresh(plan, entry);
+    }
+}
+
 /* IPv4 where both ends have it, else IPv6. Where this node does not know its own addresses, what
  * the other one has. */
 static struct ip_addr node_tunnel(const struct plan *plan, const struct plan_node *node)
@@ -270,13 +282,19 @@ static void node_count_ready_without(struct plan *plan, struct plan_node *node)
 static void node_update(struct plan *plan, struct plan_node *node)
 {
     bool was_there = node->planned;
+    bool ready_counts = node->facts != node->planned || node->ready != node->planned_ready;
 
+    if (ready_counts && node->planned_ready)
+        node_ready_count(plan, node->planned, -1);
     if (node->facts != node->planned) {
         node_facts_count(plan, node, node->facts, 1);
         node_facts_count(plan, node, node->planned, -1);
         node_facts_free(node->planned);
         node->planned = node->facts;
     }
+    if (ready_counts && node->ready)
+        node_ready_count(plan, node->planned, 1);
+    node->planned_ready = node->ready;
     if (was_there != (node->planned != NULL))
         strays_look_at_node(plan, node);
     node_count_ready_without(plan, node);

@@ -51,6 +51,7 @@ struct plan_node {
     bool self;
     bool marked;
     bool ready_without; /* counted in nodes_ready_without */
+    bool planned_ready; /* counted in `ready` of its addresses */
     struct label_set *labels;
     struct node_facts *facts;   /* NULL: not present */
     struct node_facts *planned; /* facts that the tables are made from */
@@ -63,6 +64,7 @@ struct plan_node {
 struct node_address {
     struct ip_addr address;
     uint32_t nodes;
+    uint32_t ready;  /* of these nodes */
     uint32_t self;   /* 1: this node's own */
     uint32_t groups; /* entries of gateway groups with this tunnel address */
 };

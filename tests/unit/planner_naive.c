@@ -666,6 +666,18 @@ static void naive_write_ranges(const struct naive *naive, struct lines *lines)
     naive_set_write(&pods, PROFILE_POD_RANGES, ROUTE_POD_RANGE, lines);
 }
 
+/* Whether a node with this address is Ready; two may have it for a while. */
+static bool naive_address_ready(const struct naive *naive, const struct ip_addr *address)
+{
+    const struct object *object;
+    bool ready = false;
+
+    EACH(naive, KIND_NODE, object)
+    for (size_t i = 0; i < object->node.internal_count; i++)
+        ready |= object->node.ready && ip_addr_equal(&object->node.internal[i], address);
+    return ready;
+}
+
 static void naive_write_node(const struct naive *naive, const struct node *node,
                              struct lines *lines)
 {
@@ -675,6 +687,7 @@ static void naive_write_node(const struct naive *naive, const struct node *node,
         const struct ip_addr *address = &node->internal[i];
         unsigned flags = naive_in_group(naive, address) ? NODE_GATEWAY : 0;
 
+        flags |= naive_address_ready(naive, address) ? 0 : NODE_NOT_READY;
         for (size_t j = 0; self && j < self->internal_count; j++)
             if (ip_addr_equal(&self->internal[j], address))
                 flags |= NODE_SELF;

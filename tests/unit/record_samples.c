@@ -288,7 +288,7 @@ struct table_entry sample_entry(uint64_t *seed, enum table table)
         break;
     case TABLE_NODES:
         entry.key.address = address(seed);
-        entry.value.node.flags = sample_number(seed, 4);
+        entry.value.node.flags = sample_number(seed, 8);
         break;
     case TABLE_GATEWAYS:
         gateway(seed, &entry);

@@ -229,6 +229,8 @@ static void test_choice(void **state _unused_)
     g1.node.ready = false;
     scene_apply(&scene, &g1);
     expect_node(scene_gateway(&scene, ROUTE(), 0), "172.16.0.2");
+    assert_int_equal(scene_node_entry(&scene, "172.16.0.1")->flags, NODE_NOT_READY);
+    assert_int_equal(scene_node_entry(&scene, "172.16.0.2")->flags, NODE_GATEWAY);
     g2.node.ready = g3.node.ready = false;
     scene_apply(&scene, &g2);
     scene_apply(&scene, &g3);

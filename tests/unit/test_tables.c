@@ -193,7 +193,7 @@ static struct table_entry valid_entry(enum table table)
     X(settings_reserved, TABLE_SETTINGS, v->settings.reserved = 1, true)                           \
     X(settings_removed, TABLE_SETTINGS, e->remove = true, true)                                    \
     X(node_key, TABLE_NODES, e->key.address = address("224.0.0.1"), true)                          \
-    X(node_flags, TABLE_NODES, v->node.flags = 4, false)                                           \
+    X(node_flags, TABLE_NODES, v->node.flags = 8, false)                                           \
     X(slot, TABLE_GATEWAYS, e->key.gateway.slot = GATEWAY_SLOTS, true)                             \
     X(gateway_node, TABLE_GATEWAYS, v->gateway.node = (struct ip_addr){0}, false)                  \
     X(gateway_flags, TABLE_GATEWAYS, v->gateway.flags = 3, false)                                  \
