@@ -12,12 +12,12 @@
 #include "tunnel.h"
 
 static __always_inline void gateway_query(struct __sk_buff *skb, const struct packet *packet,
-                                          const struct nat_forward *mapping,
+                                          const struct nat_outside *outside,
                                           struct hop_query *query)
 {
-    query->source = &mapping->egress;
+    query->source = &outside->address;
     query->destination = &packet->flow.remote;
-    query->source_port_be = mapping->egress_port_be;
+    query->source_port_be = outside->port_be;
     query->destination_port_be = packet->flow.remote_port_be;
     query->protocol = packet->flow.protocol;
     query->traffic_class = packet->traffic_class;
@@ -25,24 +25,24 @@ static __always_inline void gateway_query(struct __sk_buff *skb, const struct pa
 }
 
 /*
- * Sends a packet, seen from its pod and without tunnel headers, with the mapping's egress IP.
+ * Sends a packet, seen from its pod and without tunnel headers, with its mapping's egress IP.
  * `ifindex` is where it leaves if the kernel's routing cannot be asked. Returns the verdict.
  */
 __noinline int gateway_send(struct __sk_buff *skb, struct packet *packet,
-                            const struct nat_forward *mapping, __u8 hop_limit, __u32 ifindex)
+                            const struct nat_outside *outside, __u8 hop_limit, __u32 ifindex)
 {
     __u8 addresses[2 * ETH_ALEN];
     struct hop_query query;
     struct hop hop;
     int error;
 
-    if (!packet || !mapping)
+    if (!packet || !outside)
         return verdict_drop(skb, packet, REASON(DROP_INTERNAL));
-    gateway_query(skb, packet, mapping, &query);
+    gateway_query(skb, packet, outside, &query);
     query.ifindex = ifindex;
     error = hop_lookup(skb, &query, &hop);
     if (!error)
-        error = packet_rewrite(skb, packet, &mapping->egress, mapping->egress_port_be, hop_limit);
+        error = packet_rewrite(skb, packet, &outside->address, outside->port_be, hop_limit);
     if (error)
         return verdict_drop(skb, packet, error);
     if (hop.state == HOP_RESOLVED) {
@@ -72,21 +72,28 @@ static __always_inline int gateway_decide(const struct packet *packet,
     return (*gateway)->flags & GATEWAY_LOCAL ? 0 : REASON(DROP_NOT_GATEWAY);
 }
 
-/* Finds or makes the mapping. `node` is where the pod is, none: here. Returns 0 or REASON(why). */
-static __always_inline int gateway_map(const struct packet *packet, const struct gateway *gateway,
-                                       __u32 policy, const struct ip_addr *node,
-                                       struct nat_forward *mapping)
+/* Finds or makes the mapping; `endpoint` is the pod's hash. `node` is where the pod is, NULL: here.
+ * Returns 0 or REASON(why). */
+static __always_inline int gateway_map(struct __sk_buff *skb, const struct packet *packet,
+                                       __u32 endpoint, const struct gateway *gateway, __u32 policy,
+                                       const struct ip_addr *node, struct nat_outside *outside)
 {
-    struct nat_target target = {
-        .egress = gateway->egress,
-        .node = *node,
-        .policy = policy,
-        .now = clock_ticks(),
-    };
+    struct nat_target *target = nat_target_current();
 
-    if (ip_addr_is_none(&target.egress) || ip_addr_is_v4(&target.egress) != (packet->version == 4))
+    if (ip_addr_is_none(&gateway->egress) ||
+        ip_addr_is_v4(&gateway->egress) != (packet->version == 4))
         return REASON(DROP_NO_EGRESS_IP);
-    return nat_settle(packet, &target, mapping);
+    if (!target)
+        return REASON(DROP_INTERNAL);
+    __builtin_memset(target, 0, sizeof(*target));
+    target->egress = gateway->egress;
+    if (node)
+        target->node = *node;
+    target->policy = policy;
+    target->endpoint = endpoint;
+    target->now = clock_ticks();
+    target->scale = nat_scale(skb, packet);
+    return nat_settle(skb, packet, target, outside);
 }
 
 /* A packet from the tunnel, read but not yet stripped; `node` sent it. Returns the verdict. */
@@ -95,46 +102,46 @@ static __always_inline int gateway_receive(struct __sk_buff *skb, struct packet 
                                            const struct ip_addr *node, __u8 outer_traffic_class)
 {
     const struct gateway *gateway;
-    struct nat_forward mapping = {};
+    struct nat_outside outside = {};
     __u32 policy = 0, ifindex = skb->ifindex;
     int error = nat_accepts(packet);
 
     if (!error && packet->hop_limit <= 1)
         error = REASON(DROP_HOP_LIMIT);
     if (!error && packet->icmp == ICMP_ERROR) {
-        error = gateway_map_error(skb, packet, &mapping);
-    } else if (!error && !nat_recent(packet, clock_ticks(), &mapping)) {
+        error = gateway_map_error(skb, packet, &outside);
+    } else if (!error && !nat_recent(skb, packet, endpoint->hash, clock_ticks(), &outside)) {
         error = gateway_decide(packet, endpoint, &gateway, &policy);
-        mapping.policy = policy;
+        outside.policy = policy;
         if (!error)
-            error = gateway_map(packet, gateway, policy, node, &mapping);
+            error = gateway_map(skb, packet, endpoint->hash, gateway, policy, node, &outside);
         if (!error && gateway->ifindex)
             ifindex = gateway->ifindex;
     }
-    packet->policy = policy_index(mapping.policy);
+    packet->policy = policy_index(outside.policy);
     if (!error)
         error = tunnel_strip(skb, packet, outer_traffic_class);
     if (error)
         return verdict_drop(skb, packet, error);
-    return gateway_send(skb, packet, &mapping, packet->hop_limit - 1, ifindex);
+    return gateway_send(skb, packet, &outside, packet->hop_limit - 1, ifindex);
 }
 
 /* A packet of a pod on this node that this node is the gateway for. Returns the verdict. */
 static __always_inline int gateway_send_local(struct __sk_buff *skb, struct packet *packet,
-                                              const struct gateway *gateway, __u32 policy)
+                                              __u32 endpoint, const struct gateway *gateway,
+                                              __u32 policy)
 {
     __u32 ifindex = gateway->ifindex ? gateway->ifindex : skb->ifindex;
-    struct ip_addr here = {};
-    struct nat_forward mapping = {};
+    struct nat_outside outside = {};
     int error = nat_accepts(packet);
 
     if (!error && packet->icmp == ICMP_ERROR)
-        error = gateway_map_error(skb, packet, &mapping);
+        error = gateway_map_error(skb, packet, &outside);
     else if (!error)
-        error = gateway_map(packet, gateway, policy, &here, &mapping);
+        error = gateway_map(skb, packet, endpoint, gateway, policy, NULL, &outside);
     if (error)
         return verdict_drop(skb, packet, error);
-    return gateway_send(skb, packet, &mapping, packet->hop_limit, ifindex);
+    return gateway_send(skb, packet, &outside, packet->hop_limit, ifindex);
 }
 
 /* An answer to a pod on this node goes on up the stack as if nothing had been translated. */
@@ -182,11 +189,10 @@ static __always_inline int gateway_answer(struct __sk_buff *skb, struct packet *
         return gateway_answer_error(skb, packet);
     if (!nat_may_be_answer(packet))
         return VERDICT_PASS;
-    reverse = bpf_map_lookup_elem(&nat_reverse, &packet->flow);
+    reverse = nat_answer(skb, packet);
     if (!reverse)
         return VERDICT_PASS;
     packet->policy = reverse->policy;
-    nat_use_note(&reverse->use, packet, clock_ticks());
     if (ip_addr_is_none(&reverse->node))
         return gateway_deliver_local(skb, packet, reverse);
     if (packet->hop_limit <= 1)

@@ -16,13 +16,13 @@
  * sent that packet can be told. Returns 0 with the quote translated, or REASON(why).
  */
 __noinline int gateway_map_error(struct __sk_buff *skb, const struct packet *packet,
-                                 struct nat_forward *mapping)
+                                 struct nat_outside *outside)
 {
     const struct icmp_error *current = icmp_error_current();
     const struct nat_forward *found;
     int error;
 
-    if (!packet || !mapping || !current)
+    if (!packet || !outside || !current)
         return REASON(DROP_INTERNAL);
     error = icmp_error_read(skb, packet);
     if (error < 0)
@@ -32,10 +32,8 @@ __noinline int gateway_map_error(struct __sk_buff *skb, const struct packet *pac
     found = bpf_map_lookup_elem(&nat_forward, &current->quote.flow);
     if (!found)
         return REASON(DROP_NO_MAPPING);
-    mapping->egress = found->egress;
-    mapping->egress_port_be = found->egress_port_be;
-    mapping->policy = found->policy;
-    return icmp_error_rewrite(skb, packet, &mapping->egress, mapping->egress_port_be);
+    nat_outside_of(found, outside);
+    return icmp_error_rewrite(skb, packet, &outside->address, outside->port_be);
 }
 
 /* The end of a flow that an error about it is for: as answers to it, see gateway_deliver_local().
@@ -64,6 +62,7 @@ __noinline int gateway_turn_error(struct __sk_buff *skb, struct packet *packet)
     struct icmp_error *current = icmp_error_current();
     const struct nat_reverse *reverse;
     struct ip_addr address;
+    struct nat_key flow;
     __be16 port_be;
     int error;
 
@@ -73,7 +72,7 @@ __noinline int gateway_turn_error(struct __sk_buff *skb, struct packet *packet)
     if (error)
         return error;
     reverse = bpf_map_lookup_elem(&nat_reverse, &current->quote.flow);
-    if (!reverse)
+    if (!reverse || !nat_answered(&current->quote.flow, reverse, &flow, clock_ticks()))
         return 1;
     current->node = reverse->node;
     packet->policy = reverse->policy;

@@ -17,18 +17,11 @@
 #include <linux/udp.h>
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
-#include <egressgw/layout.h>
+#include <egressgw/nat_state.h>
 
 enum direction {
     OUTBOUND, /* from the pod: the local end of the flow is the source */
     INBOUND,  /* to the pod: the local end of the flow is the destination */
-};
-
-enum {
-    TCP_FIN = 0x01,
-    TCP_SYN = 0x02,
-    TCP_RST = 0x04,
-    TCP_ACK = 0x10,
 };
 
 enum {

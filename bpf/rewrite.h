@@ -226,6 +226,7 @@ enum {
     TCP_OPTION_END = 0,
     TCP_OPTION_NOP = 1,
     TCP_OPTION_MSS = 2,
+    TCP_OPTION_SCALE = 3,
     TCP_OPTIONS_LONGEST = 40,
 };
 

@@ -23,6 +23,7 @@ struct decision {
     struct gateway gateway; /* of WAY_GATEWAY: `node` alone */
     struct masquerade masquerade;
     __u32 policy;
+    __u32 endpoint; /* of WAY_HERE: the hash of the pod */
 };
 
 /* Packets with the address of the node itself: its own, and those that a CNI has masqueraded. */
@@ -142,7 +143,7 @@ __noinline int worker_decide(struct __sk_buff *skb, const struct packet *packet,
     endpoint = endpoint_lookup_local(&pod);
     if (!endpoint)
         return worker_judge_unknown(skb, &pod, &remote, nfct);
-    flow.endpoint = endpoint->hash;
+    decision->endpoint = flow.endpoint = endpoint->hash;
     flow.flags = FLOW_INBOUND;
     if (decision->masquerade.present || !conntrack_is_reply(nfct)) {
         flow.flags = FLOW_DIRECT;
@@ -209,7 +210,8 @@ static __always_inline int worker_send(struct __sk_buff *skb, struct packet *pac
     if (way < 0)
         return verdict_drop(skb, packet, way);
     if (way == WAY_HERE)
-        return gateway_send_local(skb, packet, &decision.gateway, decision.policy);
+        return gateway_send_local(skb, packet, decision.endpoint, &decision.gateway,
+                                  decision.policy);
     return tunnel_send(skb, packet, &decision.gateway.node, COUNT_ENCAPSULATED);
 }
 

@@ -2,6 +2,7 @@
 #ifndef COMMON_CONFIG_H
 #define COMMON_CONFIG_H
 
+#include <egressgw/layout.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -49,6 +50,9 @@ struct config {
     struct {
         uint32_t endpoints, routes, nat, nat_per_endpoint;
     } limits;
+    struct {
+        uint32_t timeouts[NAT_TIMEOUTS]; /* seconds */
+    } nat;
     struct {
         char *runtime, *bpf;
     } paths;

@@ -142,7 +142,7 @@ static const char *const level_choices[] = {[LEVEL_ERROR] = "error",
 static const char *const unknown_choices[] = {"pass", "drop", NULL};
 static const char *const boolean_choices[] = {"false", "true", NULL};
 
-enum { MAP_LIMIT = 1 << 24, NAT_LIMIT = 1 << 26 };
+enum { MAP_LIMIT = 1 << 24, NAT_LIMIT = 1 << 26, WEEK = 7 * 24 * 3600 };
 
 /* clang-format off */
 #define FIELD(member) .offset = offsetof(struct config, member)
@@ -151,6 +151,8 @@ enum { MAP_LIMIT = 1 << 24, NAT_LIMIT = 1 << 26 };
     {path, .type = CONFIG_TEXT, FIELD(member), .check = checker, __VA_ARGS__}
 #define NUMBER_KEY(path, member, default_, from, to)                                               \
     {path, default_, CONFIG_NUMBER, VALUE(member), .minimum = from, .maximum = to}
+#define TIMEOUT_KEY(name, number, default_)                                                        \
+    NUMBER_KEY("nat.timeouts." name, nat.timeouts[number], default_, 1, WEEK)
 #define CHOICE_KEY(path, member, default_, names, ...)                                             \
     {path, default_, CONFIG_CHOICE, VALUE(member), .choices = names, __VA_ARGS__}
 #define TEXTS_KEY(path, member, checker, most, ...)                                                \
@@ -178,6 +180,13 @@ const struct config_key config_keys[] = {
     NUMBER_KEY("limits.routes", limits.routes, "131072", 1, MAP_LIMIT),
     NUMBER_KEY("limits.nat", limits.nat, "524288", 1024, NAT_LIMIT),
     NUMBER_KEY("limits.nat-per-endpoint", limits.nat_per_endpoint, "65536", 1, NAT_LIMIT),
+    TIMEOUT_KEY("tcp-established", NAT_TCP_ESTABLISHED, "7440"),
+    TIMEOUT_KEY("tcp-transitory", NAT_TCP_TRANSITORY, "240"),
+    TIMEOUT_KEY("tcp-closed", NAT_TCP_CLOSED, "10"),
+    TIMEOUT_KEY("udp-answered", NAT_UDP_ANSWERED, "300"),
+    TIMEOUT_KEY("udp-unanswered", NAT_UDP_UNANSWERED, "30"),
+    TIMEOUT_KEY("icmp", NAT_ICMP, "60"),
+    TIMEOUT_KEY("other", NAT_OTHER, "600"),
     TEXT_KEY("paths.runtime", paths.runtime, check_runtime, .fallback = "/run/egressgw"),
     TEXT_KEY("paths.bpf", paths.bpf, check_path, .fallback = "/sys/fs/bpf/egressgw"),
     TEXT_KEY("users.watcher", users.watcher, check_user, .fallback = "egressgw-watcher"),

@@ -1,23 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "loader/collector.h"
 
+#include <egressgw/nat_state.h>
 #include <errno.h>
-#include <netinet/in.h>
 #include <string.h>
 #include <time.h>
 
-/* Seconds. TCP as RFC 5382 asks; UDP above the two minutes of RFC 4787 once it was answered. */
 enum {
-    TCP_ESTABLISHED = 2 * 3600 + 4 * 60,
-    TCP_TRANSITORY = 4 * 60,
-    TCP_ENDED = 10,
-    UDP_ANSWERED = 5 * 60,
-    UDP_UNANSWERED = 30,
-    ICMP_IDLE = 60,
-    CLAIM_IDLE = 10, /* without a forward entry; also the shortest of all */
+    CLAIM_IDLE = 10, /* seconds; of a claim without a forward entry */
+    STEP_BATCHES = 4,
 };
-
-enum { STEP_BATCHES = 4 };
 
 uint32_t collector_now(void)
 {
@@ -26,55 +18,6 @@ uint32_t collector_now(void)
     clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
     return (uint32_t)(((uint64_t)now.tv_sec * 1000000000U + (uint64_t)now.tv_nsec) >>
                       DATAPATH_TICK_SHIFT);
-}
-
-static uint32_t ticks(unsigned seconds)
-{
-    return (uint32_t)((uint64_t)seconds * 1000000000U >> DATAPATH_TICK_SHIFT);
-}
-
-/* Ticks since then. The datapath's clock may be a tick ahead of what we read before. */
-static uint32_t age(const struct nat_use *use, uint32_t now)
-{
-    uint32_t passed = now - use->last_seen;
-
-    return passed > INT32_MAX ? 0 : passed;
-}
-
-static unsigned tcp_timeout(uint8_t packets, uint8_t answers)
-{
-    uint8_t either = packets | answers, both = packets & answers;
-
-    if ((either & NAT_SEEN_RST) || (both & NAT_SEEN_FIN))
-        return TCP_ENDED;
-    /* The pod has sent more than its SYN, and something came back. */
-    if (!(either & NAT_SEEN_FIN) && (packets & NAT_SEEN_DATA) && answers)
-        return TCP_ESTABLISHED;
-    return TCP_TRANSITORY;
-}
-
-unsigned collector_timeout(uint8_t protocol, const struct nat_use *packets,
-                           const struct nat_use *answers)
-{
-    switch (protocol) {
-    case IPPROTO_TCP:
-        return tcp_timeout(packets->seen, answers ? answers->seen : 0);
-    case IPPROTO_ICMP:
-    case IPPROTO_ICMPV6:
-        return ICMP_IDLE;
-    default:
-        return answers && answers->seen ? UDP_ANSWERED : UDP_UNANSWERED;
-    }
-}
-
-bool collector_is_idle(uint8_t protocol, const struct nat_use *packets,
-                       const struct nat_use *answers, uint32_t now)
-{
-    uint32_t idle = age(packets, now);
-
-    if (answers && age(answers, now) < idle)
-        idle = age(answers, now);
-    return idle >= ticks(collector_timeout(protocol, packets, answers));
 }
 
 static void reverse_key_make(const struct nat_key *flow, const struct nat_forward *mapping,
@@ -159,7 +102,7 @@ static int forward_visit(struct collector *collector, const struct nat_key *flow
     bool claimed;
     int error;
 
-    if (age(&seen->use, now) < ticks(CLAIM_IDLE))
+    if (nat_ticks_since(seen->use.last_seen, now) < collector->shortest)
         return 0;
     /* The entry may have been used since it was read. */
     error = map_lookup(collector, BACKEND_NAT_FORWARD, flow, &mapping);
@@ -169,7 +112,8 @@ static int forward_visit(struct collector *collector, const struct nat_key *flow
     if (error && error != -ENOENT)
         return error;
     claimed = !error;
-    if (!collector_is_idle(flow->protocol, &mapping.use, claimed ? &claim.use : NULL, now))
+    if (!nat_is_idle(flow->protocol, &mapping.use, claimed ? &claim.use : NULL, collector->timeouts,
+                     now))
         return 0;
     error = map_remove(collector, BACKEND_NAT_FORWARD, flow, 1);
     if (error)
@@ -185,7 +129,7 @@ static int reverse_visit(struct collector *collector, const struct nat_key *key,
     struct nat_reverse claim;
     int error;
 
-    if (age(&seen->use, now) < ticks(CLAIM_IDLE))
+    if (nat_ticks_since(seen->use.last_seen, now) < nat_ticks(CLAIM_IDLE))
         return 0;
     error = claim_is_used(collector, key, seen, &used);
     if (error || used)
@@ -193,7 +137,7 @@ static int reverse_visit(struct collector *collector, const struct nat_key *key,
     error = map_lookup(collector, BACKEND_NAT_REVERSE, key, &claim);
     if (error)
         return error == -ENOENT ? 0 : error;
-    if (age(&claim.use, now) < ticks(CLAIM_IDLE))
+    if (nat_ticks_since(claim.use.last_seen, now) < nat_ticks(CLAIM_IDLE))
         return 0;
     return claim_free(collector, key, &claim);
 }
@@ -244,9 +188,17 @@ int collector_step(struct collector *collector, uint32_t now, bool *ended)
     return 0;
 }
 
-int collector_open(struct collector *collector, struct backend *backend)
+int collector_open(struct collector *collector, struct backend *backend,
+                   const uint32_t timeouts[NAT_TIMEOUTS])
 {
     struct collector opened = {.backend = backend, .map = BACKEND_NAT_FORWARD};
+
+    opened.shortest = UINT32_MAX;
+    for (unsigned timeout = 0; timeout < NAT_TIMEOUTS; timeout++) {
+        opened.timeouts[timeout] = nat_ticks(timeouts[timeout]);
+        if (opened.timeouts[timeout] < opened.shortest)
+            opened.shortest = opened.timeouts[timeout];
+    }
 
     opened.keys = calloc(BACKEND_BATCH, sizeof(opened.keys[0]));
     opened.values = calloc(BACKEND_BATCH, sizeof(struct nat_reverse) > sizeof(struct nat_forward)

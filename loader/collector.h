@@ -28,11 +28,15 @@ struct collector {
     /* NULL, or told each claim of a scan, and NULL at its end. */
     void (*on_claim)(void *context, const struct nat_key *key);
     void *context;
-    struct nat_key *keys; /* of one batch */
+    uint32_t timeouts[NAT_TIMEOUTS]; /* ticks */
+    uint32_t shortest;               /* of them */
+    struct nat_key *keys;            /* of one batch */
     void *values;
 };
 
-int collector_open(struct collector *collector, struct backend *backend) _must_check_;
+/* `timeouts`: seconds. */
+int collector_open(struct collector *collector, struct backend *backend,
+                   const uint32_t timeouts[NAT_TIMEOUTS]) _must_check_;
 void collector_close(struct collector *collector);
 
 /* Reads on by a bounded number of entries and frees what is idle at `now` (ticks). *ended: both
@@ -41,13 +45,5 @@ int collector_step(struct collector *collector, uint32_t now, bool *ended) _must
 
 /* The clock of the datapath's `last_seen`. */
 uint32_t collector_now(void);
-
-/* Seconds that a mapping may be idle. `answers`: NULL where the claim is missing. */
-unsigned collector_timeout(uint8_t protocol, const struct nat_use *packets,
-                           const struct nat_use *answers);
-
-/* Whether a mapping is to be freed at `now`; the younger of its two uses decides. */
-bool collector_is_idle(uint8_t protocol, const struct nat_use *packets,
-                       const struct nat_use *answers, uint32_t now);
 
 #endif

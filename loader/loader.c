@@ -140,7 +140,8 @@ static int loader_open_tables(struct loader *loader)
     if (!error)
         error = percpu_open(&loader->percpu, sizeof(struct counter));
     if (!error)
-        error = collector_open(&loader->collector, &loader->kernel.backend);
+        error = collector_open(&loader->collector, &loader->kernel.backend,
+                               loader->config.nat.timeouts);
     loader->status.apply = &loader->apply;
     loader->status.datapath = &loader->datapath;
     loader->status.percpu = &loader->percpu;

@@ -5,7 +5,7 @@
 #include <bpf/bpf.h>
 #include <bpf/btf.h>
 #include <bpf/libbpf.h>
-#include <egressgw/layout.h>
+#include <egressgw/nat_state.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -46,6 +46,8 @@ static int configure(const struct config *config, struct egressgw_bpf *skeleton)
         log_info("this kernel's types lack struct nf_conn: pods whose CNI masquerades them at the "
                  "uplink are not recognised; "
                  "a kernel with nf_conntrack in its own BTF is needed for that");
+    for (unsigned timeout = 0; timeout < NAT_TIMEOUTS; timeout++)
+        values.nat_timeouts[timeout] = nat_ticks(config->nat.timeouts[timeout]);
     skeleton->rodata->config = values;
     return 0;
 }

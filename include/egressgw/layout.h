@@ -152,8 +152,8 @@ _Static_assert(sizeof(struct settings) == 40, "layout of settings");
 /*
  * nat_forward: a flow as the pod sees it -> its mapping; nat_reverse: a flow as the gateway's
  * egress IP sees it -> the pod. `local` is the pod or the egress IP. ICMP echo: the identifier is
- * the local port, the remote port is 0. Each direction writes to its own entry only; the loader's
- * collector reads both and decides by the younger one.
+ * the local port, the remote port is 0. Each direction writes to its own entry only; whether a
+ * mapping lives is decided by both (egressgw/nat_state.h).
  */
 struct nat_key {
     struct ip_addr local;
@@ -164,39 +164,51 @@ struct nat_key {
     __u8 reserved[3];
 };
 
+/* One direction of a mapping. */
 struct nat_use {
     __u32 last_seen; /* DATAPATH_TICK_NS units of CLOCK_MONOTONIC (coarse) */
-    __u8 seen;       /* NAT_SEEN_*: TCP flags that went by in this direction */
-    __u8 reserved[3];
+    __u8 seen;       /* NAT_SEEN_*: what went by in this direction */
+    __u8 scale;      /* TCP: of the windows that it announces, with NAT_SEEN_SCALE */
+    __u16 reserved;
+    __u32 start;  /* TCP: the first sequence number after its SYN */
+    __u32 acked;  /* TCP: the highest acknowledgement that it sent, with NAT_SEEN_ACK */
+    __u32 window; /* TCP: bytes that it takes from there on */
+    __u32 reserved_too;
+    __u64 packets;
+    __u64 bytes; /* of IP packets as the pod sends and receives them */
 };
 
 enum {
     NAT_SEEN_SYN = 1 << 0,
-    NAT_SEEN_DATA = 1 << 1, /* anything after the SYN */
-    NAT_SEEN_FIN = 1 << 2,
+    NAT_SEEN_DATA = 1 << 1, /* anything but SYN and RST */
+    NAT_SEEN_FIN = 1 << 2,  /* FIN and RST where they fitted the connection */
     NAT_SEEN_RST = 1 << 3,
+    NAT_SEEN_ACK = 1 << 4,
+    NAT_SEEN_SCALE = 1 << 5,
 };
 
 struct nat_forward {
     struct ip_addr egress;
     __be16 egress_port_be;
     __u16 reserved;
+    __u32 policy;   /* as in struct route, when the mapping was made */
+    __u32 endpoint; /* struct endpoint.hash of the pod that made it: another pod is no heir */
+    __u32 created;  /* ticks, as last_seen */
     struct nat_use use;
-    __u32 policy; /* as in struct route, when the mapping was made */
 };
 
 struct nat_reverse {
     struct ip_addr pod;
     struct ip_addr node; /* where answers go through the tunnel; none: the pod is on this node */
     __be16 pod_port_be;
-    __u16
-        policy; /* as in struct nat_forward where it is counted (below POLICIES_COUNTED), else 0 */
+    __u16 policy; /* as in nat_forward where it is below POLICIES_COUNTED, else 0 */
+    __u32 reserved;
     struct nat_use use;
 };
 
 _Static_assert(sizeof(struct nat_key) == 40, "layout of nat_forward and nat_reverse");
-_Static_assert(sizeof(struct nat_forward) == 32, "layout of nat_forward");
-_Static_assert(sizeof(struct nat_reverse) == 44, "layout of nat_reverse");
+_Static_assert(sizeof(struct nat_forward) == 72, "layout of nat_forward");
+_Static_assert(sizeof(struct nat_reverse) == 80, "layout of nat_reverse");
 
 /* One tick of `last_seen`: 2^28 ns, about 0.27 s; 2^32 ticks are 36 years. */
 #define DATAPATH_TICK_SHIFT 28
@@ -349,6 +361,18 @@ struct drop_state {
 
 _Static_assert(sizeof(struct drop_state) == 8 + 16 * DROP_REASONS_MOST, "layout of drop_state");
 
+/* How long a mapping may be idle: nat_timeout_of(). */
+enum nat_timeout {
+    NAT_TCP_ESTABLISHED,
+    NAT_TCP_TRANSITORY, /* until it is established, and from the first FIN on */
+    NAT_TCP_CLOSED,
+    NAT_UDP_ANSWERED,
+    NAT_UDP_UNANSWERED,
+    NAT_ICMP,
+    NAT_OTHER,
+    NAT_TIMEOUTS,
+};
+
 /* Set before the programs are loaded and constant from then on (.rodata). */
 struct datapath_config {
     __be16 tunnel_port_be;
@@ -359,9 +383,10 @@ struct datapath_config {
     __u32 mark;                   /* DATAPATH_MARK, unless a test wants another */
     __u32 unknown_endpoints_drop; /* 1: drop, 0: pass */
     __u32 conntrack;              /* 1: the kernel's types let us read a packet's conntrack entry */
+    __u32 nat_timeouts[NAT_TIMEOUTS]; /* ticks */
 };
 
-_Static_assert(sizeof(struct datapath_config) == 24, "layout of the configuration");
+_Static_assert(sizeof(struct datapath_config) == 52, "layout of the configuration");
 
 /* skb->mark of packets that the programs themselves sent: they pass our egress program unseen. A
  * mark never crosses from a pod's network namespace, so a pod cannot set it. */

@@ -137,11 +137,18 @@ static uint32_t pseudo_sum(const struct frame *frame, size_t ip, uint8_t protoco
     return sum;
 }
 
+static void frame_set_u32(struct frame *frame, size_t offset, uint32_t value)
+{
+    frame_set_u16(frame, offset, value >> 16);
+    frame_set_u16(frame, offset + 2, (uint16_t)value);
+}
+
 static void set_tcp(struct frame *frame, size_t offset, const struct packet_spec *spec)
 {
     frame_set_u16(frame, offset, spec->source_port);
     frame_set_u16(frame, offset + 2, spec->destination_port);
-    frame_set_u16(frame, offset + 4, 0x1122);
+    frame_set_u32(frame, offset + 4, spec->tcp_sequence ? spec->tcp_sequence : 0x11220000);
+    frame_set_u32(frame, offset + 8, spec->tcp_ack);
     frame->data[offset + 12] = (20 + spec->options_length) / 4 << 4;
     frame->data[offset + 13] = spec->tcp_flags;
     frame_set_u16(frame, offset + 14, 0x7000);

@@ -27,6 +27,8 @@ struct packet_spec {
     uint16_t destination_port;
     uint8_t icmp_type;
     uint8_t tcp_flags;
+    uint32_t tcp_sequence; /* 0: 0x11220000 */
+    uint32_t tcp_ack;
     uint8_t hop_limit; /* 0: 64 */
     uint8_t traffic_class;
     uint16_t fragment;         /* flags and offset as in the header */

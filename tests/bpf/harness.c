@@ -70,6 +70,16 @@ struct datapath_config harness_config(void)
         .mark = DATAPATH_MARK,
         .unknown_endpoints_drop = 1,
         .conntrack = 0,
+        .nat_timeouts =
+            {
+                [NAT_TCP_ESTABLISHED] = nat_ticks(7440),
+                [NAT_TCP_TRANSITORY] = nat_ticks(240),
+                [NAT_TCP_CLOSED] = nat_ticks(10),
+                [NAT_UDP_ANSWERED] = nat_ticks(300),
+                [NAT_UDP_UNANSWERED] = nat_ticks(30),
+                [NAT_ICMP] = nat_ticks(60),
+                [NAT_OTHER] = nat_ticks(600),
+            },
     };
 }
 
@@ -212,11 +222,17 @@ struct ip_addr address_of(const char *text)
 void put_endpoint(struct harness *harness, const char *pod, const char *node, uint32_t profile,
                   uint32_t flags)
 {
+    put_endpoint_hash(harness, pod, node, profile, flags, TEST_HASH);
+}
+
+void put_endpoint_hash(struct harness *harness, const char *pod, const char *node, uint32_t profile,
+                       uint32_t flags, uint32_t hash)
+{
     struct ip_addr key = address_of(pod);
     struct endpoint value = {
         .node = address_of(node),
         .profile = profile,
-        .hash = TEST_HASH,
+        .hash = hash,
         .flags = flags,
     };
 

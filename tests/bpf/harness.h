@@ -23,7 +23,7 @@
 #include <cmocka.h>
 
 #include <linux/pkt_cls.h>
-#include <egressgw/layout.h>
+#include <egressgw/nat_state.h>
 
 #include "bpf/egressgw.skel.h"
 #include "frame.h"
@@ -88,6 +88,9 @@ void harness_ingress(struct harness *harness, const struct frame *frame);
 struct ip_addr address_of(const char *text);
 void put_endpoint(struct harness *harness, const char *pod, const char *node, uint32_t profile,
                   uint32_t flags);
+/* The same of another pod, by the hash of its UID. */
+void put_endpoint_hash(struct harness *harness, const char *pod, const char *node, uint32_t profile,
+                       uint32_t flags, uint32_t hash);
 void put_route(struct harness *harness, uint32_t profile, const char *network, unsigned int length,
                enum route_action action);
 void put_gateway(struct harness *harness, uint32_t slot, const char *node, const char *egress,

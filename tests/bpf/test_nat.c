@@ -204,6 +204,11 @@ static void test_claim_is_given_back(void **state)
     assert_int_equal(map_entries(harness->skeleton->maps.nat_reverse), 0);
 }
 
+static uint8_t seen_of(struct harness *harness, const struct packet_spec *spec)
+{
+    return forward_of(harness, spec).use.seen & ~NAT_SEEN_SCALE;
+}
+
 static void test_tcp_flags_are_noted(void **state)
 {
     struct packet_spec spec = tcp_out;
@@ -211,20 +216,20 @@ static void test_tcp_flags_are_noted(void **state)
 
     put_gateway_role(harness);
     receive(harness, &spec);
-    assert_int_equal(forward_of(harness, &spec).use.seen, NAT_SEEN_SYN);
+    assert_int_equal(seen_of(harness, &spec), NAT_SEEN_SYN);
     spec.tcp_flags = ACK;
     receive(harness, &spec);
-    assert_int_equal(forward_of(harness, &spec).use.seen, NAT_SEEN_SYN | NAT_SEEN_DATA);
+    assert_int_equal(seen_of(harness, &spec), NAT_SEEN_SYN | NAT_SEEN_DATA | NAT_SEEN_ACK);
     spec.tcp_flags = FIN | ACK;
     receive(harness, &spec);
-    assert_int_equal(forward_of(harness, &spec).use.seen,
-                     NAT_SEEN_SYN | NAT_SEEN_DATA | NAT_SEEN_FIN);
+    assert_int_equal(seen_of(harness, &spec),
+                     NAT_SEEN_SYN | NAT_SEEN_DATA | NAT_SEEN_ACK | NAT_SEEN_FIN);
     spec.tcp_flags = RST;
     receive(harness, &spec);
-    assert_true(forward_of(harness, &spec).use.seen & NAT_SEEN_RST);
+    assert_true(seen_of(harness, &spec) & NAT_SEEN_RST);
     spec.tcp_flags = SYN; /* a new connection on the same ports */
     receive(harness, &spec);
-    assert_int_equal(forward_of(harness, &spec).use.seen, NAT_SEEN_SYN);
+    assert_int_equal(seen_of(harness, &spec), NAT_SEEN_SYN);
     assert_int_equal(map_entries(harness->skeleton->maps.nat_forward), 1);
 }
 
@@ -262,7 +267,7 @@ static void test_egress_ip_of_the_policy_changes(void **state)
     assert_int_equal(receive(harness, &spec), TC_ACT_REDIRECT);
     forward = forward_of(harness, &spec);
     assert_memory_equal(&forward.egress, &fresh, sizeof(fresh));
-    assert_int_equal(forward.use.seen, NAT_SEEN_SYN);
+    assert_int_equal(forward.use.seen, NAT_SEEN_SYN | NAT_SEEN_SCALE);
     assert_int_equal(map_entries(harness->skeleton->maps.nat_forward), 1);
     assert_int_equal(map_entries(harness->skeleton->maps.nat_reverse), 1);
 }
@@ -325,7 +330,8 @@ static void test_lost_claim_is_taken(void **state)
 {
     struct packet_spec spec = tcp_out;
     struct harness *harness = *state;
-    struct nat_reverse reverse, theirs = {.pod = address_of("10.244.2.8"), .pod_port_be = 1};
+    struct nat_reverse reverse,
+        theirs = {.pod = address_of("10.244.2.8"), .pod_port_be = 1, .use.last_seen = ticks_now()};
     struct nat_key claim;
 
     put_gateway_role(harness);

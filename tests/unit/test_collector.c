@@ -13,73 +13,15 @@
 #include "loader/collector.h"
 #include "tests/unit/fake_backend.h"
 
-#define SYN  NAT_SEEN_SYN
 #define DATA NAT_SEEN_DATA
-#define FIN  NAT_SEEN_FIN
-#define RST  NAT_SEEN_RST
 
-enum { NOW = 5000000, ESTABLISHED = 7440, TRANSITORY = 240 };
+enum { NOW = 5000000 };
 
-static void test_timeouts(void **state)
-{
-    static const struct {
-        uint8_t protocol, packets;
-        int answers; /* -1: the claim is missing */
-        unsigned seconds;
-    } cases[] = {
-        {IPPROTO_TCP, SYN, 0, TRANSITORY},
-        {IPPROTO_TCP, SYN, SYN, TRANSITORY},
-        {IPPROTO_TCP, SYN | DATA, SYN, ESTABLISHED},
-        {IPPROTO_TCP, SYN | DATA, SYN | DATA, ESTABLISHED},
-        {IPPROTO_TCP, DATA, DATA, ESTABLISHED},
-        {IPPROTO_TCP, SYN | DATA, 0, TRANSITORY},
-        {IPPROTO_TCP, SYN | DATA, -1, TRANSITORY},
-        {IPPROTO_TCP, SYN | DATA | FIN, SYN | DATA, TRANSITORY},
-        {IPPROTO_TCP, SYN | DATA, SYN | DATA | FIN, TRANSITORY},
-        {IPPROTO_TCP, SYN | DATA | FIN, SYN | DATA | FIN, 10},
-        {IPPROTO_TCP, SYN | DATA | RST, SYN | DATA, 10},
-        {IPPROTO_TCP, SYN | DATA, SYN | RST, 10},
-        {IPPROTO_UDP, DATA, 0, 30},
-        {IPPROTO_UDP, DATA, -1, 30},
-        {IPPROTO_UDP, DATA, DATA, 300},
-        {IPPROTO_ICMP, DATA, DATA, 60},
-        {IPPROTO_ICMP, DATA, 0, 60},
-    };
-
-    (void)state;
-    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-        struct nat_use packets = {.seen = cases[i].packets};
-        struct nat_use answers = {.seen = (uint8_t)cases[i].answers};
-
-        assert_int_equal(
-            collector_timeout(cases[i].protocol, &packets, cases[i].answers < 0 ? NULL : &answers),
-            cases[i].seconds);
-    }
-}
+static const uint32_t timeouts[NAT_TIMEOUTS] = {7440, 240, 10, 300, 30, 60, 600};
 
 static uint32_t ago(unsigned seconds)
 {
     return NOW - (uint32_t)(((uint64_t)seconds * 1000000000U) >> DATAPATH_TICK_SHIFT);
-}
-
-static void test_younger_use_decides(void **state)
-{
-    struct nat_use packets = {ago(31), DATA, {0}}, answers = {ago(29), 0, {0}};
-
-    (void)state;
-    assert_false(collector_is_idle(IPPROTO_UDP, &packets, &answers, NOW));
-    assert_true(collector_is_idle(IPPROTO_UDP, &packets, NULL, NOW));
-    answers.last_seen = ago(31);
-    assert_true(collector_is_idle(IPPROTO_UDP, &packets, &answers, NOW));
-    packets.last_seen = ago(29);
-    assert_false(collector_is_idle(IPPROTO_UDP, &packets, &answers, NOW));
-    /* A packet that was seen after our look at the clock, and a clock that wraps around. */
-    packets.last_seen = NOW + 1;
-    assert_false(collector_is_idle(IPPROTO_UDP, &packets, &answers, NOW));
-    packets.last_seen = UINT32_MAX - 10;
-    answers.last_seen = UINT32_MAX - 20;
-    assert_false(collector_is_idle(IPPROTO_UDP, &packets, &answers, 5));
-    assert_true(collector_is_idle(IPPROTO_UDP, &packets, &answers, 200));
 }
 
 struct mapping {
@@ -98,8 +40,8 @@ static struct mapping mapping_make(unsigned number, unsigned packets_ago, unsign
                  .protocol = IPPROTO_UDP},
         .forward = {.egress = ip_addr_from_v4(htonl(0xc0000201)),
                     .egress_port_be = htons((uint16_t)(2000 + number)),
-                    .use = {ago(packets_ago), DATA, {0}}},
-        .claim = {.pod_port_be = htons(1000), .use = {ago(answers_ago), 0, {0}}},
+                    .use = {.last_seen = ago(packets_ago), .seen = DATA}},
+        .claim = {.pod_port_be = htons(1000), .use = {.last_seen = ago(answers_ago)}},
     };
 
     mapping.claim.pod = mapping.flow.local;
@@ -154,7 +96,7 @@ static void test_scan_frees_what_is_idle(void **state)
 
     (void)state;
     fake_backend_open(&fake, 100);
-    assert_int_equal(collector_open(&collector, &fake.backend), 0);
+    assert_int_equal(collector_open(&collector, &fake.backend, timeouts), 0);
     const struct mapping *whole[] = {&live, &answered, &idle};
     for (size_t i = 0; i < ARRAY_SIZE(whole); i++) {
         forward_put(&fake, whole[i]);
@@ -209,7 +151,7 @@ static void test_claim_that_is_taken_over_stays(void **state)
 
     (void)state;
     fake_backend_open(&fake, 100);
-    assert_int_equal(collector_open(&collector, &fake.backend), 0);
+    assert_int_equal(collector_open(&collector, &fake.backend, timeouts), 0);
     forward_put(&fake, &idle);
     claim_put(&fake, &idle);
     fake.written = revive;
@@ -232,7 +174,7 @@ static void test_scan_is_bounded_and_complete(void **state)
     (void)state;
     fake_backend_open(&fake, 10000);
     fake.read_most = 100;
-    assert_int_equal(collector_open(&collector, &fake.backend), 0);
+    assert_int_equal(collector_open(&collector, &fake.backend, timeouts), 0);
     for (unsigned number = 0; number < 2000; number++) {
         struct mapping mapping = mapping_make(number, 5, 5);
 
@@ -257,8 +199,6 @@ static void test_scan_is_bounded_and_complete(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_timeouts),
-        cmocka_unit_test(test_younger_use_decides),
         cmocka_unit_test(test_scan_frees_what_is_idle),
         cmocka_unit_test(test_claim_that_is_taken_over_stays),
         cmocka_unit_test(test_scan_is_bounded_and_complete),

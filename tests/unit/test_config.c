@@ -77,6 +77,7 @@ static const char everything[] = "# comment\n"
                                  "tunnel: {port: 65535, vni: 16777215}\n"
                                  "limits: {endpoints: 1, routes: 16777216, nat: 1024, "
                                  "nat-per-endpoint: 2}\n"
+                                 "nat: {timeouts: {tcp-established: 8000, icmp: 1}}\n"
                                  "paths: {runtime: /run/x, bpf: /sys/fs/bpf/x}\n"
                                  "users: {watcher: 1, planner: 4294967294, loader: _a.b-c}\n"
                                  "metrics: {listen: \"[::1]:0\"}\n"
@@ -108,6 +109,9 @@ static void read_everything(void **state)
     assert_int_equal(config.limits.routes, 16777216);
     assert_int_equal(config.limits.nat, 1024);
     assert_int_equal(config.limits.nat_per_endpoint, 2);
+    assert_int_equal(config.nat.timeouts[NAT_TCP_ESTABLISHED], 8000);
+    assert_int_equal(config.nat.timeouts[NAT_TCP_TRANSITORY], 240);
+    assert_int_equal(config.nat.timeouts[NAT_ICMP], 1);
     assert_string_equal(config.paths.runtime, "/run/x");
     assert_string_equal(config.paths.bpf, "/sys/fs/bpf/x");
     assert_string_equal(config.users.watcher, "1");
@@ -191,6 +195,15 @@ static void print_exactly(void **state)
                                  "  routes: 131072\n"
                                  "  nat: 524288\n"
                                  "  nat-per-endpoint: 65536\n"
+                                 "nat:\n"
+                                 "  timeouts:\n"
+                                 "    tcp-established: 7440\n"
+                                 "    tcp-transitory: 240\n"
+                                 "    tcp-closed: 10\n"
+                                 "    udp-answered: 300\n"
+                                 "    udp-unanswered: 30\n"
+                                 "    icmp: 60\n"
+                                 "    other: 600\n"
                                  "paths:\n"
                                  "  runtime: /run/egressgw\n"
                                  "  bpf: /sys/fs/bpf/egressgw\n"
@@ -441,7 +454,7 @@ static void load_files(void **state)
     assert_int_equal(write(fd, "x: y\n", 5), 5);
     config_clear(&config);
     assert_int_equal(config_load(path, &config, message, sizeof(message)), -EINVAL);
-    snprintf(expected, sizeof(expected), "%s:20: x: unknown key", path);
+    snprintf(expected, sizeof(expected), "%s:21: x: unknown key", path);
     assert_int_equal(strncmp(message, expected, strlen(expected)), 0);
     assert_int_equal(ftruncate(fd, 2 << 20), 0);
     assert_int_equal(config_load(path, &config, message, sizeof(message)), -EINVAL);

@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#ifndef EGRESSGW_BPF_NAT_PORT_H
+#define EGRESSGW_BPF_NAT_PORT_H
+
+/*
+ * Ports of an egress IP. The claim in nat_reverse alone decides who has one. Processors that open
+ * the same flow at once try the same ports in the same order and so meet at the same claim.
+ */
+
+#include "count.h"
+#include "nat_track.h"
+#include "tunnel.h"
+
+#define NAT_PROBES     48
+#define NAT_PORT_FIRST 1024U
+#define NAT_PORT_LAST  65535U
+
+/* A claim whose mapping is missing is being opened, or was left behind. */
+#define NAT_CLAIM_TICKS (10ULL * 1000000000 >> DATAPATH_TICK_SHIFT)
+
+#define E2BIG  7
+#define ENOMEM 12
+
+/* What a new mapping is made from. */
+struct nat_target {
+    struct ip_addr egress;
+    struct ip_addr node; /* where the pod is; none: here */
+    __u32 policy;
+    __u32 endpoint; /* the pod's hash */
+    __u32 now;      /* ticks */
+    __u8 scale;     /* nat_scale() of the packet */
+};
+
+/* Room for one, which the stack lacks. */
+struct {
+    __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+    __uint(max_entries, 1);
+    __type(key, __u32);
+    __type(value, struct nat_target);
+} nat_targets SEC(".maps");
+
+static __always_inline struct nat_target *nat_target_current(void)
+{
+    __u32 zero = 0;
+
+    return bpf_map_lookup_elem(&nat_targets, &zero);
+}
+
+/* What a translated packet leaves with. */
+struct nat_outside {
+    struct ip_addr address;
+    __be16 port_be;
+    __u32 policy; /* as in struct route */
+};
+
+/* The usable ports are those below and those above the host's ephemeral range. */
+static __always_inline __u32 nat_ports_below(void)
+{
+    __u32 first = config.ephemeral_first;
+
+    return first > NAT_PORT_FIRST ? first - NAT_PORT_FIRST : 0;
+}
+
+static __always_inline __u32 nat_port_above(void)
+{
+    __u32 next = config.ephemeral_last + 1;
+
+    return next > NAT_PORT_FIRST ? next : NAT_PORT_FIRST;
+}
+
+static __always_inline int nat_port_usable(__be16 port_be)
+{
+    __u32 port = bpf_ntohs(port_be);
+
+    return port >= NAT_PORT_FIRST &&
+           (port < config.ephemeral_first || port > config.ephemeral_last);
+}
+
+/* Usable port number `index` modulo their count, 0 where there is none. */
+static __always_inline __be16 nat_port(__u32 index)
+{
+    __u32 below = nat_ports_below(), above = nat_port_above();
+    __u32 total = below + NAT_PORT_LAST + 1 - above;
+
+    if (!total)
+        return 0;
+    index %= total;
+    return bpf_htons(index < below ? NAT_PORT_FIRST + index : above + (index - below));
+}
+
+static __always_inline void nat_reverse_key(const struct nat_key *flow,
+                                            const struct ip_addr *egress, __be16 port_be,
+                                            struct nat_key *key)
+{
+    __builtin_memcpy(key, flow, sizeof(*key));
+    key->local = *egress;
+    key->local_port_be = port_be;
+}
+
+static __always_inline void nat_reverse_make(const struct nat_key *flow,
+                                             const struct nat_target *target,
+                                             struct nat_reverse *reverse)
+{
+    __builtin_memset(reverse, 0, sizeof(*reverse));
+    reverse->pod = flow->local;
+    reverse->pod_port_be = flow->local_port_be;
+    reverse->node = target->node;
+    reverse->policy = policy_index(target->policy);
+    reverse->use.last_seen = target->now;
+}
+
+/* Whether a claim is this flow's own. */
+static __always_inline int nat_reverse_is(const struct nat_reverse *reverse,
+                                          const struct nat_key *flow)
+{
+    return reverse->pod_port_be == flow->local_port_be &&
+           ip_addr_equal(&reverse->pod, &flow->local);
+}
+
+/* The mapping that a claim belongs to, NULL where there is none. `flow` gets its key. */
+static __always_inline const struct nat_forward *
+nat_claimant(const struct nat_key *key, const struct nat_reverse *claim, struct nat_key *flow)
+{
+    const struct nat_forward *mapping;
+
+    nat_reverse_key(key, &claim->pod, claim->pod_port_be, flow);
+    mapping = bpf_map_lookup_elem(&nat_forward, flow);
+    return mapping && mapping->egress_port_be == key->local_port_be &&
+                   ip_addr_equal(&mapping->egress, &key->local)
+               ? mapping
+               : NULL;
+}
+
+static __always_inline int nat_claim_lives(const struct nat_key *key,
+                                           const struct nat_reverse *claim, struct nat_key *flow,
+                                           __u32 now)
+{
+    const struct nat_forward *mapping = nat_claimant(key, claim, flow);
+
+    if (!mapping)
+        return nat_ticks_since(claim->use.last_seen, now) < NAT_CLAIM_TICKS;
+    return !nat_is_idle(key->protocol, &mapping->use, &claim->use, config.nat_timeouts, now);
+}
+
+/*
+ * Claims a port that was found taken, if its mapping is dead. Of several processors one gets the
+ * entry out of the way. Returns 0, or 1 where the port stays another flow's.
+ */
+static __always_inline int nat_claim_dead(const struct nat_key *key,
+                                          const struct nat_reverse *value,
+                                          const struct nat_reverse *found, __u32 now)
+{
+    struct nat_key flow;
+
+    if (found->use.last_seen == now || nat_claim_lives(key, found, &flow, now) ||
+        bpf_map_delete_elem(&nat_reverse, key))
+        return 1;
+    bpf_map_delete_elem(&nat_forward, &flow);
+    return bpf_map_update_elem(&nat_reverse, key, value, BPF_NOEXIST) ? 1 : 0;
+}
+
+/* Claims one port: 0, or 1 where another flow has it, or REASON(why). */
+static __always_inline int nat_claim_port(const struct nat_key *key,
+                                          const struct nat_reverse *value, __u32 now)
+{
+    /* int: before Linux 6.4 the upper half of the result is not set */
+    int error = bpf_map_update_elem(&nat_reverse, key, value, BPF_NOEXIST);
+    struct nat_reverse *found;
+
+    if (!error)
+        return 0;
+    if (error == -E2BIG || error == -ENOMEM)
+        return REASON(DROP_NAT_FULL);
+    found = bpf_map_lookup_elem(&nat_reverse, key);
+    if (!found)
+        return 1;
+    if (found->pod_port_be != value->pod_port_be || !ip_addr_equal(&found->pod, &value->pod))
+        return nat_claim_dead(key, value, found, now);
+    found->node = value->node;
+    found->policy = value->policy;
+    found->use = value->use;
+    return 0;
+}
+
+/*
+ * Where the search for a port begins when the pod's own cannot be kept: at a fixed distance from
+ * it, so that a pod's ports fall on different ones, and one that it uses again falls on the same. A
+ * server that still remembers the connection before then sees what it would see without us.
+ */
+static __always_inline __u32 nat_first_candidate(const struct nat_key *flow)
+{
+    __u32 pod = bpf_ntohl(flow->local.words_be[3]) * 0x9e3779b1U;
+
+    return bpf_ntohs(flow->local_port_be) + (pod >> 16);
+}
+
+/* Claims a port for the flow. Returns 0 and fills egress IP and port, or REASON(why). */
+__noinline int nat_claim(const struct nat_key *flow, __u32 hash, const struct nat_target *target,
+                         struct nat_outside *outside)
+{
+    __u32 step = (hash >> 16 ^ hash << 3) | 1, candidate = nat_first_candidate(flow);
+    struct nat_reverse value;
+    struct nat_key key;
+    int i, error;
+
+    if (!flow || !target || !outside)
+        return REASON(DROP_INTERNAL);
+    nat_reverse_make(flow, target, &value);
+    nat_reverse_key(flow, &target->egress, flow->local_port_be, &key);
+    for (i = 0; i < NAT_PROBES; i++) {
+        if (i || !nat_port_usable(key.local_port_be)) {
+            key.local_port_be = nat_port(candidate);
+            candidate += step;
+        }
+        if (!key.local_port_be)
+            break;
+        error = nat_claim_port(&key, &value, target->now);
+        if (!error) {
+            outside->address = target->egress;
+            outside->port_be = key.local_port_be;
+            outside->policy = target->policy;
+            return 0;
+        }
+        if (error < 0)
+            return error;
+    }
+    return REASON(DROP_NO_PORT);
+}
+
+/* Claims all of a protocol without ports. Returns 0 and fills the egress IP, or REASON(why). */
+__noinline int nat_claim_address(const struct nat_key *flow, const struct nat_target *target,
+                                 struct nat_outside *outside)
+{
+    struct nat_reverse value;
+    struct nat_key key;
+    int error;
+
+    if (!flow || !target || !outside)
+        return REASON(DROP_INTERNAL);
+    nat_reverse_make(flow, target, &value);
+    nat_reverse_key(flow, &target->egress, 0, &key);
+    error = nat_claim_port(&key, &value, target->now);
+    if (error)
+        return error < 0 ? error : REASON(DROP_AMBIGUOUS);
+    outside->address = target->egress;
+    outside->port_be = 0;
+    outside->policy = target->policy;
+    return 0;
+}
+
+#endif
