@@ -71,6 +71,6 @@ void codec_get_identity(struct codec_fields *from, struct object_identity *ident
 void codec_put_entries(struct codec_writer *writer, const struct table_entry *items, size_t count);
 void codec_get_entries(struct codec_fields *fields, struct table_entry **items, size_t *count);
 void codec_put_status(struct codec_writer *writer, const struct record *record);
-void codec_get_status(struct codec_fields *fields, struct record *record);
+void codec_get_status(struct codec_fields *from, struct record *record);
 
 #endif

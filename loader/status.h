@@ -32,6 +32,6 @@ int status_make(struct status *status, uint64_t generation, bool *due) _must_che
 void status_close(struct status *status);
 
 /* The collector tells each claim that it sees, and the end of a scan. */
-void status_on_claim(void *status, const struct nat_key *key);
+void status_on_claim(void *context, const struct nat_key *key);
 
 #endif
