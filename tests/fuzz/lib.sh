@@ -25,6 +25,7 @@ fuzz_length() { # TARGET: the longest input that is tried
     case $1 in
     record | kube_stream) echo 4096 ;;
     packet) echo 2048 ;;
+    http) echo 256 ;;
     *) echo 8192 ;;
     esac
 }
