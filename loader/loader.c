@@ -259,7 +259,7 @@ static int loader_run(struct loader *loader)
                  log_number("routes", (int64_t)loader->apply.mirror[TABLE_ROUTES].count));
         status = loop_run(loader->base);
     } else {
-        log_debug("the start failed", log_errno(error));
+        log_error("the loader cannot start", log_errno(error));
     }
     loader_close(loader);
     return status;

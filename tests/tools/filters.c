@@ -4,7 +4,8 @@
  * Prints the system calls that the sealed processes are allowed, rules on arguments in brackets.
  *
  *   filters            as docs/security.md has them, in alphabetical order
- *   filters PROCESS    the entries of one, a line each, in the order of the filter
+ *   filters PROCESS    the entries of one, a line each, in the order of the filter, where those of
+ *                      "every one" come last
  */
 
 #include <fcntl.h>
@@ -163,13 +164,11 @@ static int entries_print(const char *process)
 {
     static struct words words;
 
-    for (size_t i = 1; i < ARRAY_SIZE(tables); i++) {
+    for (size_t i = 0; i < ARRAY_SIZE(tables); i++) {
         if (strcmp(tables[i].name, process) != 0)
             continue;
         for (size_t rule = 0; rule < *tables[i].count; rule++)
             words_add(&words, &tables[i].rules[rule]);
-        for (size_t rule = 0; rule < seal_common_rule_count; rule++)
-            words_add(&words, &seal_common_rules[rule]);
         for (size_t word = 0; word < words.count; word++)
             puts(words.text[word]);
         return 0;

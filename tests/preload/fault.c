@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * Preloaded into a daemon: one of its system calls fails, or ends it.
+ *
+ *   EGRESSGW_FAULT=CALL:ERROR:NUMBER   the NUMBER-th CALL, counted from 1, fails with ERROR (a
+ *                                      number); with ERROR 0 the process dies there
+ *
+ * CALL is bpf, sendmsg, recvmsg, accept4, epoll_ctl or malloc. With NUMBER 0 nothing happens; at
+ * its end the process says on standard error how many there were.
+ */
+#include <dlfcn.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define NEXT(name) ((__typeof__(&name))dlsym(RTLD_NEXT, #name))
+
+static struct {
+    char call[16];
+    int error;
+    long number, count;
+} fault;
+
+__attribute__((constructor)) static void fault_read(void)
+{
+    const char *wanted = getenv("EGRESSGW_FAULT");
+
+    if (wanted && sscanf(wanted, "%15[^:]:%d:%ld", fault.call, &fault.error, &fault.number) != 3)
+        fault.call[0] = '\0';
+}
+
+__attribute__((destructor)) static void fault_tell(void)
+{
+    char line[64];
+    int length = snprintf(line, sizeof(line), "%ld calls of %s\n", fault.count, fault.call);
+
+    if (fault.call[0] && !fault.number && write(STDERR_FILENO, line, (size_t)length) < 0)
+        _exit(1);
+}
+
+/* Whether this call is to fail. A sealed process is not let through to kill(), which ends it too.
+ */
+static int strikes(const char *call)
+{
+    if (!fault.call[0] || strcmp(call, fault.call) != 0 || ++fault.count != fault.number)
+        return 0;
+    if (!fault.error)
+        kill(getpid(), SIGKILL);
+    errno = fault.error;
+    return 1;
+}
+
+long syscall(long number, ...)
+{
+    long a[6];
+    va_list arguments;
+
+    va_start(arguments, number);
+    for (int i = 0; i < 6; i++)
+        a[i] = va_arg(arguments, long);
+    va_end(arguments);
+    if (number == SYS_bpf && strikes("bpf"))
+        return -1;
+    return NEXT(syscall)(number, a[0], a[1], a[2], a[3], a[4], a[5]);
+}
+
+ssize_t sendmsg(int fd, const struct msghdr *message, int flags)
+{
+    return strikes("sendmsg") ? -1 : NEXT(sendmsg)(fd, message, flags);
+}
+
+ssize_t recvmsg(int fd, struct msghdr *message, int flags)
+{
+    return strikes("recvmsg") ? -1 : NEXT(recvmsg)(fd, message, flags);
+}
+
+int accept4(int fd, struct sockaddr *address, socklen_t *size, int flags)
+{
+    return strikes("accept4") ? -1 : NEXT(accept4)(fd, address, size, flags);
+}
+
+int epoll_ctl(int fd, int operation, int target, struct epoll_event *event)
+{
+    return strikes("epoll_ctl") ? -1 : NEXT(epoll_ctl)(fd, operation, target, event);
+}
+
+void *__libc_malloc(size_t size);
+
+void *malloc(size_t size)
+{
+    return strikes("malloc") ? NULL : __libc_malloc(size);
+}
+
+void *__libc_calloc(size_t count, size_t size);
+
+void *calloc(size_t count, size_t size)
+{
+    return strikes("malloc") ? NULL : __libc_calloc(count, size);
+}
+
+void *__libc_realloc(void *memory, size_t size);
+
+void *realloc(void *memory, size_t size)
+{
+    return strikes("malloc") ? NULL : __libc_realloc(memory, size);
+}
