@@ -6,12 +6,15 @@
     peer.py cut PORT HOST PORT BYTES
                                 passes bytes on, and cuts each connection after so many of them
     peer.py proxy PORT          an HTTP proxy that knows CONNECT
+    peer.py secure PORT CERTIFICATE KEY
+                                one that sends a short list by TLS, on 127.0.0.1 and ::1
     peer.py names ADDRESS       a name server on 127.0.0.1 that gives this address for every name
 
 Each listens on 127.0.0.1 and says "ready" when it does.
 """
 import asyncio
 import gzip
+import ssl
 import sys
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
@@ -184,6 +187,11 @@ async def main(kind, *arguments):
     if kind == "names":
         await asyncio.get_running_loop().create_datagram_endpoint(
             lambda: Names(arguments[0]), local_addr=("127.0.0.1", 53))
+    elif kind == "secure":
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(arguments[1], arguments[2])
+        await asyncio.start_server(server("twice"), ["127.0.0.1", "::1"], int(arguments[0]),
+                                   ssl=context)
     else:
         port = int(arguments[0])
         handler = {"serve": lambda: server(arguments[1]), "proxy": lambda: proxy,
