@@ -3,7 +3,6 @@
 import contextlib
 import ctypes
 import os
-import secrets
 import selectors
 import socket
 import struct
@@ -35,6 +34,17 @@ def inside(namespace):
             enter(home)
 
 
+PORTS = {}
+
+
+def fresh_port(kind, pod, family):
+    """One that has not been used: the datapath remembers flows, and all of these are new ones, also
+    those that the server begins."""
+    whose = kind, pod, family
+    PORTS[whose] = PORTS.get(whose, 29999 if pod == "server" else 9999) + 1
+    return PORTS[whose]
+
+
 class Probe:
     """One pod, one destination, one family; what is expected is a set of addresses, empty: none."""
 
@@ -50,10 +60,14 @@ class Probe:
     def open(self, kind, protocol=0):
         with inside(self.namespace):
             made = socket.socket(FAMILY[self.family], kind, protocol)
-        if self.pod == "server":
-            made.bind((ADDRESSES["near"][self.family], 0))
+        port = 0 if kind == socket.SOCK_RAW else self.fresh(kind)
+        source = ADDRESSES["near"] if self.pod == "server" else own(self.pod)
+        made.bind((source[self.family], port))
         made.setblocking(False)
         return made
+
+    def fresh(self, kind):
+        return fresh_port(kind, self.pod, self.family)
 
     def tag(self, number):
         return b"w:%s:%d;" % (self.pod.encode(), number)
@@ -74,7 +88,7 @@ class Probe:
         protocol, request, _ = ECHO[self.family]
         asked = self.open(socket.SOCK_RAW, protocol)
         asked.connect((self.address, 0))
-        body = struct.pack("!BBHHH", request, 0, 0, secrets.randbits(16), number) + self.tag(number)
+        body = struct.pack("!BBHHH", request, 0, 0, self.fresh("ping"), number) + self.tag(number)
         if self.family == 4:  # the kernel fills in that of ICMPv6
             body = body[:2] + struct.pack("!H", checksum(body)) + body[4:]
         asked.send(body)
