@@ -27,6 +27,8 @@ int egressgw_egress(struct __sk_buff *skb)
         return VERDICT_PASS;
     error = packet_read(skb, &packet, OUTBOUND);
     packet.at_egress = 1;
+    if (error == PACKET_UNREAD && skb->ingress_ifindex)
+        return verdict_drop(skb, NULL, REASON(DROP_INTERNAL));
     if (error == PACKET_MAPPED && skb->ingress_ifindex)
         return verdict_drop(skb, &packet, REASON(DROP_MALFORMED));
     if (error)

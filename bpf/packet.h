@@ -67,6 +67,7 @@ enum icmp_kind {
 /* What reading a packet returns other than 0. */
 enum {
     PACKET_IGNORED = -1, /* not for us to judge */
+    PACKET_UNREAD = -3,  /* no memory to read it */
     PACKET_MAPPED = -2,  /* IPv6 with an IPv4-mapped address, which in our tables stands for IPv4 */
 };
 
@@ -256,7 +257,9 @@ static __always_inline int packet_parse_v4(struct __sk_buff *skb, struct packet 
     const void *end = (void *)(long)skb->data_end;
     __u32 header;
 
-    if (!ip || (const void *)(ip + 1) > end || ip->version != 4)
+    if (!ip)
+        return PACKET_UNREAD;
+    if ((const void *)(ip + 1) > end || ip->version != 4)
         return PACKET_IGNORED;
     header = ip->ihl * 4;
     packet->length = bpf_ntohs(ip->tot_len);
@@ -381,7 +384,9 @@ static __always_inline int packet_parse_v6(struct __sk_buff *skb, struct packet 
     const struct ipv6hdr *ip = packet_data(skb, offset, sizeof(*ip) + sizeof(struct tcphdr));
     const void *end = (void *)(long)skb->data_end;
 
-    if (!ip || (const void *)(ip + 1) > end || ip->version != 6)
+    if (!ip)
+        return PACKET_UNREAD;
+    if ((const void *)(ip + 1) > end || ip->version != 6)
         return PACKET_IGNORED;
     packet->length = sizeof(*ip) + bpf_ntohs(ip->payload_len);
     if (!ip->payload_len && skb->gso_size)
@@ -417,8 +422,8 @@ static __always_inline int packet_parse(struct __sk_buff *skb, struct packet *pa
 
 /*
  * Reads the packet of a frame. Frames that another interface or host will handle are not ours to
- * judge. Returns 0, or
- * PACKET_IGNORED or PACKET_MAPPED.
+ * judge. Returns 0, PACKET_IGNORED,
+ * PACKET_UNREAD or PACKET_MAPPED.
  */
 static __always_inline int packet_read(struct __sk_buff *skb, struct packet *packet,
                                        enum direction direction)

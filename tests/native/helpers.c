@@ -68,8 +68,15 @@ int native_run(const char *program, struct native_skb *skb)
     return verdict;
 }
 
+bool native_call_fails(void)
+{
+    return ++native_kernel.calls == native_kernel.failing_call;
+}
+
 long native_core_read(void *to, __u32 size, const void *from)
 {
+    if (native_call_fails())
+        return -EFAULT;
     if (from == running)
         from = &running->nfct; /* the one member of the kernel's packet that is read */
     if (!from)
@@ -106,6 +113,10 @@ __u32 bpf_get_smp_processor_id(void)
 
 long bpf_skb_load_bytes(const struct __sk_buff *skb, __u32 offset, void *to, __u32 length)
 {
+    if (native_call_fails()) {
+        memset(to, 0, length);
+        return -EFAULT;
+    }
     if (offset > 0xffff || (__u64)offset + length > skb->len) {
         memset(to, 0, length);
         return -EFAULT;
@@ -117,6 +128,8 @@ long bpf_skb_load_bytes(const struct __sk_buff *skb, __u32 offset, void *to, __u
 long bpf_skb_store_bytes(struct __sk_buff *skb, __u32 offset, const void *from, __u32 length,
                          __u64 flags)
 {
+    if (native_call_fails())
+        return -ENOMEM;
     if (flags & ~(__u64)(BPF_F_RECOMPUTE_CSUM | BPF_F_INVALIDATE_HASH))
         return -EINVAL;
     if (offset > 0xffff || (__u64)offset + length > skb->len)
@@ -129,6 +142,8 @@ long bpf_skb_pull_data(struct __sk_buff *skb, __u32 length)
 {
     struct native_skb *native = skb_of(skb);
 
+    if (native_call_fails())
+        return -ENOMEM;
     if (length > skb->len)
         return -ENOMEM;
     if (!length)
@@ -157,6 +172,8 @@ static long sum_replace(struct __sk_buff *skb, __u32 offset, __u32 from, __u32 t
     __u16 check;
     __u32 sum;
 
+    if (native_call_fails())
+        return -ENOMEM;
     if (offset > 0xffff || offset & 1 || (__u64)offset + sizeof(check) > skb->len)
         return -EFAULT;
     memcpy(&check, skb_of(skb)->data + offset, sizeof(check));
@@ -284,6 +301,8 @@ long bpf_skb_adjust_room(struct __sk_buff *skb, __s32 difference, __u32 mode, __
 {
     __u32 length = (__u32)abs(difference);
 
+    if (native_call_fails())
+        return -ENOMEM;
     if (length > ROOM_LARGEST || mode != BPF_ADJ_ROOM_MAC)
         return -EINVAL;
     if (skb->protocol != htons(ETH_P_IP) && skb->protocol != htons(ETH_P_IPV6))
@@ -296,6 +315,8 @@ long bpf_skb_change_proto(struct __sk_buff *skb, __be16 protocol, __u64 flags)
 {
     long error = NOT_SUPPORTED;
 
+    if (native_call_fails())
+        return -ENOMEM;
     if (flags)
         return -EINVAL;
     if (skb->protocol == htons(ETH_P_IP) && protocol == htons(ETH_P_IPV6))
@@ -311,6 +332,8 @@ long bpf_skb_change_tail(struct __sk_buff *skb, __u32 length, __u64 flags)
 {
     struct native_skb *native = skb_of(skb);
 
+    if (native_call_fails())
+        return -ENOMEM;
     if (flags)
         return -EINVAL;
     if (length < ETH_HLEN || length > NATIVE_ROOM - NATIVE_HEADROOM)
@@ -325,12 +348,16 @@ long bpf_skb_change_tail(struct __sk_buff *skb, __u32 length, __u64 flags)
 long bpf_fib_lookup(void *skb, struct bpf_fib_lookup *fib, int size, __u32 flags)
 {
     (void)skb;
+    if (native_call_fails())
+        return -EINVAL;
     return size < (int)sizeof(*fib) ? -EINVAL : native_kernel.fib_lookup(fib, flags);
 }
 
 long bpf_check_mtu(void *skb, __u32 ifindex, __u32 *mtu, __s32 difference, __u64 flags)
 {
     (void)skb;
+    if (native_call_fails())
+        return -EINVAL;
     return difference || flags ? -EINVAL : native_kernel.check_mtu(ifindex, mtu);
 }
 

@@ -98,6 +98,15 @@ static uint32_t packet_type(const uint8_t *frame)
     return memcmp(frame, uplink, 6) && memcmp(frame, zero, 6) ? 3 : 0; /* PACKET_OTHERHOST, _HOST */
 }
 
+/* EGRESSGW_NATIVE_LINEAR: so many bytes of each packet are in one piece, as those of large ones in
+ * the kernel; else all of them are. */
+static uint32_t linear_bytes(void)
+{
+    const char *text = getenv("EGRESSGW_NATIVE_LINEAR");
+
+    return text ? (uint32_t)strtoul(text, NULL, 10) : 0;
+}
+
 int bpf_prog_test_run_opts(int fd, struct bpf_test_run_opts *options)
 {
     const char *name =
@@ -113,7 +122,8 @@ int bpf_prog_test_run_opts(int fd, struct bpf_test_run_opts *options)
         skb = (struct native_skb){0};
         if (options->ctx_in)
             memcpy(&skb.ctx, options->ctx_in, sizeof(skb.ctx));
-        native_skb_fill(&skb, options->data_in, options->data_size_in, 0);
+        native_skb_fill(&skb, options->data_in, options->data_size_in, linear_bytes());
+        skb.nfct = native_kernel.nfct;
         skb.ctx.pkt_type = packet_type(options->data_in);
         options->retval = (uint32_t)native_run(name, &skb);
     }

@@ -290,6 +290,8 @@ void native_maps_clear(void)
 
 void *native_map_lookup(void *variable, const void *key)
 {
+    if (++native_kernel.lookups == native_kernel.failing_lookup)
+        return NULL;
     return element_find(map_of(variable), key);
 }
 
@@ -298,6 +300,8 @@ long native_map_update(void *variable, const void *key, const void *value, uint6
     struct native_map *map = map_of(variable);
     void *found;
 
+    if (native_call_fails())
+        return -ENOMEM;
     if (!is_array(map))
         return native_element_put(map, key, value, flags);
     found = element_find(map, key);

@@ -42,9 +42,16 @@ struct native_kernel {
     uint64_t now; /* nanoseconds; 0: the machine's coarse clock */
     uint32_t random;
     uint32_t redirected; /* the interface of the last redirect, 0: none since it was cleared */
+    unsigned long nfct;  /* of the packets that the harness gives to the programs */
+    /* Calls so far of helpers that can fail, and of look-ups; the one with the number fails. */
+    uint32_t calls, failing_call;
+    uint32_t lookups, failing_lookup;
 };
 
 extern struct native_kernel native_kernel;
+
+/* Whether this call of a helper is the one that has to fail. */
+bool native_call_fails(void);
 
 /* Makes the maps and sets the variables of the datapath as an object that is opened, but not
  * loaded, has them. Ends the process where the datapath has something else. */
