@@ -190,6 +190,7 @@ sanitized-programs: all $(UNIT_TESTS) $(BPF_TESTS) $(TOOLS)
 
 include tests/fuzz/fuzz.mk
 include tests/native/native.mk
+include tests/fuzz/packet.mk
 
 bench: deps
 	@$(MAKE) --no-print-directory tests

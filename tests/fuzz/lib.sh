@@ -36,6 +36,7 @@ fuzz_seeds() {
     mkdir -p "$corpora"
     cp -r "$FUZZ_HERE"/corpus/. "$corpora/"
     "$build/tests/fuzz/seeds" "$corpora" || return 1
+    "$build/tests/fuzz/seeds_packet" "$corpora/packet" || return 1
     mkdir -p "$corpora/check" "$corpora/manifest"
     for file in "$FUZZ_HERE"/../../deploy/*.yaml "$FUZZ_HERE"/../../deploy/examples/*.yaml; do
         cp "$file" "$corpora/check/"

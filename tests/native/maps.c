@@ -12,7 +12,7 @@
 
 #include "native.h"
 
-enum { BUCKETS = 16384 };
+enum { BUCKETS = 1024 };
 
 struct native_element {
     struct native_element *next;
@@ -120,6 +120,29 @@ static void *lpm_find(struct native_map *map, const void *key)
     return best ? best->value : NULL;
 }
 
+static void *array_find(struct native_map *map, uint32_t index)
+{
+    if (index >= map->max_entries)
+        return NULL;
+    for (uint32_t i = 0; i < map->touched_count && i < NATIVE_TOUCHED; i++)
+        if (map->touched[i] == index)
+            return map->values + index * value_room(map);
+    if (map->touched_count < NATIVE_TOUCHED)
+        map->touched[map->touched_count] = index;
+    if (map->touched_count <= NATIVE_TOUCHED)
+        map->touched_count++;
+    return map->values + index * value_room(map);
+}
+
+static void array_clear(struct native_map *map)
+{
+    if (map->touched_count > NATIVE_TOUCHED)
+        memset(map->values, 0, map->max_entries * value_room(map));
+    for (uint32_t i = 0; i < map->touched_count && map->touched_count <= NATIVE_TOUCHED; i++)
+        memset(map->values + map->touched[i] * value_room(map), 0, value_room(map));
+    map->touched_count = 0;
+}
+
 static void *element_find(struct native_map *map, const void *key)
 {
     struct native_element *item;
@@ -127,7 +150,7 @@ static void *element_find(struct native_map *map, const void *key)
 
     if (is_array(map)) {
         memcpy(&index, key, sizeof(index));
-        return index < map->max_entries ? map->values + index * value_room(map) : NULL;
+        return array_find(map, index);
     }
     if (map->type == BPF_MAP_TYPE_LPM_TRIE)
         return lpm_find(map, key);
@@ -277,11 +300,11 @@ void native_maps_clear(void)
     for (int i = 0; i < map_count; i++) {
         struct native_map *map = &maps[i];
 
-        for (int bucket = 0; map->buckets && bucket < BUCKETS; bucket++)
+        for (int bucket = 0; map->count > 0 && bucket < BUCKETS; bucket++)
             while (map->buckets[bucket])
                 element_drop(map, &map->buckets[bucket]);
         if (map->values)
-            memset(map->values, 0, map->max_entries * value_room(map));
+            array_clear(map);
     }
     native_elements_settle();
 }

@@ -15,7 +15,7 @@
 #include <linux/bpf.h>
 #include <bpf/libbpf.h>
 
-enum { NATIVE_HEADROOM = 256, NATIVE_ROOM = 65536 + 1024, NATIVE_MAPS = 64 };
+enum { NATIVE_HEADROOM = 256, NATIVE_ROOM = 65536 + 1024, NATIVE_MAPS = 64, NATIVE_TOUCHED = 64 };
 
 /* A packet. The programs get `ctx`; its data lies where an address has 32 bits. */
 struct native_skb {
@@ -33,6 +33,8 @@ struct native_map {
     uint32_t key_size, value_size, max_entries, count;
     struct native_element **buckets; /* not of arrays */
     uint8_t *values;                 /* of arrays */
+    /* Places of an array that may have been written to since it was cleared; more: all of them. */
+    uint32_t touched[NATIVE_TOUCHED], touched_count;
 };
 
 /* What the programs learn from around them; a test may put others here. */
