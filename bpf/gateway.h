@@ -9,6 +9,7 @@
 #include "flow.h"
 #include "gateway_error.h"
 #include "nat.h"
+#include "refused.h"
 #include "tunnel.h"
 
 static __always_inline void gateway_query(struct __sk_buff *skb, const struct packet *packet,
@@ -79,6 +80,7 @@ static __always_inline int gateway_map(struct __sk_buff *skb, const struct packe
                                        const struct ip_addr *node, struct nat_outside *outside)
 {
     struct nat_target *target = nat_target_current();
+    int error;
 
     if (ip_addr_is_none(&gateway->egress) ||
         ip_addr_is_v4(&gateway->egress) != (packet->version == 4))
@@ -93,7 +95,8 @@ static __always_inline int gateway_map(struct __sk_buff *skb, const struct packe
     target->endpoint = endpoint;
     target->now = clock_ticks();
     target->scale = nat_scale(skb, packet);
-    return nat_settle(skb, packet, target, outside);
+    error = nat_settle(skb, packet, target, outside);
+    return error == REASON(DROP_NO_PORT) ? gateway_note_refused(packet->length) : error;
 }
 
 /* A packet from the tunnel, read but not yet stripped; `node` sent it. Returns the verdict. */

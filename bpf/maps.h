@@ -103,6 +103,14 @@ struct {
 } policy_counters SEC(".maps");
 
 struct {
+    __uint(type, BPF_MAP_TYPE_HASH);
+    __uint(map_flags, BPF_F_NO_PREALLOC);
+    __uint(max_entries, EGRESS_REFUSED_MOST);
+    __type(key, struct ip_addr);
+    __type(value, struct counter);
+} egress_refused SEC(".maps");
+
+struct {
     __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
     __uint(max_entries, DROP_LOG_SIZE);
     __type(key, __u32);

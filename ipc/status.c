@@ -15,7 +15,8 @@ static const char *check_unused(const struct status_entry *entry)
 {
     if (entry->kind != STATUS_POLICY && entry->name.length)
         return "status: a name where there is none";
-    if (entry->kind != STATUS_EGRESS && !ip_addr_is_none(&entry->address))
+    if (entry->kind != STATUS_EGRESS && entry->kind != STATUS_REFUSED &&
+        !ip_addr_is_none(&entry->address))
         return "status: an address where there is none";
     if (entry->kind == STATUS_GAUGE && entry->values[1])
         return "status: a second number where there is one";
@@ -40,6 +41,9 @@ static const char *check_kind(const struct status_entry *entry)
         return entry->values[0] <= PORTS && entry->values[0] <= entry->values[1]
                    ? NULL
                    : "status: more ports in use than there can be";
+    case STATUS_REFUSED:
+        return entry->number == 0 && address_is_unicast(&entry->address) ? NULL
+                                                                         : "status: no egress IP";
     case STATUS_GAUGE:
         return entry->number < GAUGES ? NULL : "status: no such number";
     case STATUS_KINDS:

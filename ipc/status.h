@@ -22,11 +22,12 @@ struct channel;
 struct record;
 
 enum status_kind {
-    STATUS_DROP,   /* number: enum drop_reason; values: packets, bytes */
-    STATUS_COUNT,  /* number: COUNT_*; values: packets, bytes */
-    STATUS_POLICY, /* name; values: packets, bytes */
-    STATUS_EGRESS, /* address, number: protocol; values: ports in use, connections */
-    STATUS_GAUGE,  /* number: enum status_gauge; values: the number */
+    STATUS_DROP,    /* number: enum drop_reason; values: packets, bytes */
+    STATUS_COUNT,   /* number: COUNT_*; values: packets, bytes */
+    STATUS_POLICY,  /* name; values: packets, bytes */
+    STATUS_EGRESS,  /* address, number: protocol; values: ports in use, connections */
+    STATUS_REFUSED, /* address: an egress IP without a free port; values: packets, bytes */
+    STATUS_GAUGE,   /* number: enum status_gauge; values: the number */
     STATUS_KINDS,
 };
 

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "loader/counters.h"
 
+#include <bpf/bpf.h>
 #include <errno.h>
 #include <string.h>
 
+#include "common/address.h"
 #include "common/log.h"
 #include "common/options.h"
 
@@ -35,11 +37,44 @@ static int policies_list(const struct entries *names, struct counters *counters)
     return 0;
 }
 
+static int refusals_compare(const void *a, const void *b)
+{
+    return address_compare(&((const struct egress_refusal *)a)->egress,
+                           &((const struct egress_refusal *)b)->egress);
+}
+
+/* Nothing is ever taken out of the map, so the walk by keys cannot be led astray. */
+static int refusals_read(struct counters *counters, int map)
+{
+    struct ip_addr last;
+    int error = 0;
+
+    counters->refusals = calloc(EGRESS_REFUSED_MOST, sizeof(counters->refusals[0]));
+    if (!counters->refusals)
+        return -ENOMEM;
+    while (counters->refusal_count < EGRESS_REFUSED_MOST) {
+        struct egress_refusal *refusal = &counters->refusals[counters->refusal_count];
+
+        error = bpf_map_get_next_key(map, counters->refusal_count ? &last : NULL, &refusal->egress);
+        if (!error)
+            error = bpf_map_lookup_elem(map, &refusal->egress, &refusal->total);
+        if (error)
+            break;
+        last = refusal->egress;
+        counters->refusal_count++;
+    }
+    qsort(counters->refusals, counters->refusal_count, sizeof(counters->refusals[0]),
+          refusals_compare);
+    return error == -ENOENT ? 0 : error;
+}
+
 int counters_read(struct counters *counters, struct percpu *percpu, const int maps[WATCHED_MAPS],
                   const struct entries *names)
 {
     int map = maps[WATCHED_POLICY_COUNTERS], error = policies_list(names, counters);
 
+    if (!error)
+        error = refusals_read(counters, maps[WATCHED_EGRESS_REFUSED]);
     for (uint32_t i = 0; !error && i < COUNTERS; i++)
         error = percpu_sum(percpu, maps[WATCHED_COUNTERS], i, &counters->totals[i]);
     if (!error)
@@ -52,11 +87,12 @@ int counters_read(struct counters *counters, struct percpu *percpu, const int ma
 /* The same from the pins. */
 static int counters_open(const struct config *config, struct counters *counters)
 {
-    int maps[WATCHED_MAPS] = {-1, -1};
+    int maps[WATCHED_MAPS];
     struct entries names = {0};
     struct percpu percpu = {0};
     int error = percpu_open(&percpu, sizeof(struct counter));
 
+    memset(maps, 0xff, sizeof(maps));
     for (unsigned i = 0; !error && i < WATCHED_MAPS; i++) {
         maps[i] = show_open(config, watched_names[i]);
         error = maps[i] < 0 ? maps[i] : 0;
@@ -107,6 +143,7 @@ int counters_run(const struct config *config, enum show_format format, FILE *out
 void counters_clear(struct counters *counters)
 {
     free(counters->policies);
+    free(counters->refusals);
     egress_uses_clear(&counters->uses);
     *counters = (struct counters){0};
 }

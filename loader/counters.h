@@ -16,12 +16,20 @@ struct policy_count {
     char name[POLICY_NAME_SIZE];
 };
 
+/* Packets that an egress IP had no port for. */
+struct egress_refusal {
+    struct ip_addr egress;
+    struct counter total;
+};
+
 /* What the datapath has counted since the maps were made, all processors together. */
 struct counters {
     struct counter totals[COUNTERS];
     struct policy_count *policies; /* sorted by name */
     size_t policy_count;
-    struct counter others; /* of policies without a number that is counted */
+    struct counter others;           /* of policies without a number that is counted */
+    struct egress_refusal *refusals; /* sorted by address */
+    size_t refusal_count;
     struct egress_uses uses;
 };
 

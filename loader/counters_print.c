@@ -75,6 +75,19 @@ static void print_uses(const struct counters *counters, FILE *out)
     }
 }
 
+static void print_refusals(const struct counters *counters, FILE *out)
+{
+    char address[ADDRESS_TEXT_SIZE];
+
+    if (!counters->refusal_count)
+        return;
+    fprintf(out, "\n%-40s %14s  %s\n", "Without a free port", "Packets",
+            reason_of_drop(DROP_NO_PORT)->remedy);
+    for (size_t i = 0; i < counters->refusal_count; i++)
+        fprintf(out, "%-40s %14llu\n", address_format(&counters->refusals[i].egress, address),
+                counters->refusals[i].total.packets);
+}
+
 /* --- JSON --------------------------------------------------------------------------------------*/
 
 static void json_counter(FILE *out, bool first, const char *key, const char *name,
@@ -127,6 +140,13 @@ static void json_uses(const struct counters *counters, FILE *out)
                 i ? "," : "", address_format(&use->egress, address),
                 protocol_name(use->protocol, protocol), use->ports, use->connections);
     }
+    fprintf(out, "\n  ],\n  \"withoutPort\": [");
+    for (size_t i = 0; i < counters->refusal_count; i++) {
+        json_counter(out, i == 0, "egressIP",
+                     address_format(&counters->refusals[i].egress, address),
+                     &counters->refusals[i].total);
+        fprintf(out, "}");
+    }
     fprintf(out, "\n  ]\n}\n");
 }
 
@@ -141,6 +161,7 @@ int counters_print(const struct counters *counters, enum show_format format, FIL
         print_carried(counters, out);
         print_policies(counters, out);
         print_uses(counters, out);
+        print_refusals(counters, out);
     }
     return fflush(out) == EOF || ferror(out) ? -EIO : 0;
 }

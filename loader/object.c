@@ -22,6 +22,7 @@ const char *const program_names[DIRECTIONS] = {"egressgw_egress", "egressgw_ingr
 const char *const watched_names[WATCHED_MAPS] = {
     [WATCHED_COUNTERS] = MAP_COUNTERS,
     [WATCHED_POLICY_COUNTERS] = MAP_POLICY_COUNTERS,
+    [WATCHED_EGRESS_REFUSED] = MAP_EGRESS_REFUSED,
 };
 
 static void cleanup_skeleton(struct egressgw_bpf **skeleton)

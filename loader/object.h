@@ -14,7 +14,12 @@ extern const char *const direction_names[DIRECTIONS];
 extern const char *const program_names[DIRECTIONS];
 
 /* Maps that the daemon reads beside those of its backend. */
-enum watched_map { WATCHED_COUNTERS, WATCHED_POLICY_COUNTERS, WATCHED_MAPS };
+enum watched_map {
+    WATCHED_COUNTERS,
+    WATCHED_POLICY_COUNTERS,
+    WATCHED_EGRESS_REFUSED,
+    WATCHED_MAPS
+};
 extern const char *const watched_names[WATCHED_MAPS];
 
 /* What stays of the object after it was loaded: descriptors. */

@@ -64,6 +64,7 @@ static const struct map_rule map_rules[] = {
     {MAP_POLICY_COUNTERS, NULL, NULL},
     {MAP_DROP_LOG, NULL, NULL},
     {MAP_DROP_STATE, NULL, NULL},
+    {MAP_EGRESS_REFUSED, NULL, NULL},
 };
 
 /* Whether the pinned map is of the kind that the programs expect; its size may differ. */

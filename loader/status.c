@@ -2,6 +2,9 @@
 #include "loader/status.h"
 
 #include <errno.h>
+#include <time.h>
+
+#include "common/log.h"
 
 /* --- ports in use ------------------------------------------------------------------------------*/
 
@@ -76,6 +79,24 @@ static int add_uses(struct status_report *report, const struct egress_uses *uses
     return error;
 }
 
+static int add_refusals(struct status_report *report, const struct counters *counters)
+{
+    int error = 0;
+
+    for (size_t i = 0; !error && i < counters->refusal_count; i++) {
+        struct status_entry entry = {
+            .kind = STATUS_REFUSED,
+            .address = counters->refusals[i].egress,
+            .values = {counters->refusals[i].total.packets, counters->refusals[i].total.bytes},
+        };
+        const char *why;
+
+        if (status_entry_check(&entry, &why) == 0)
+            error = status_report_add(report, &entry);
+    }
+    return error;
+}
+
 static int add_gauges(struct status_report *report, const struct status *status,
                       uint64_t generation)
 {
@@ -104,6 +125,61 @@ static int add_gauges(struct status_report *report, const struct status *status,
     return error;
 }
 
+/* --- egress IPs without a port -----------------------------------------------------------------*/
+
+enum { TELL_SECONDS = 60 };
+
+static uint64_t time_seconds(void)
+{
+    struct timespec now = {0};
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec;
+}
+
+static uint64_t told_packets(const struct status *status, const struct ip_addr *egress)
+{
+    for (size_t i = 0; i < status->told_count; i++) {
+        if (ip_addr_equal(&status->told[i].egress, egress))
+            return status->told[i].total.packets;
+    }
+    return 0;
+}
+
+/* Says once a minute which egress IPs have no port left. What was counted before the start of this
+ * process was told by the one before. Takes over the counters' list. */
+static void tell_refusals(struct status *status, struct counters *counters)
+{
+    uint64_t now = time_seconds();
+    char address[ADDRESS_TEXT_SIZE];
+    bool news = false;
+
+    if (status->told_at && now - status->told_at < TELL_SECONDS)
+        return;
+    for (size_t i = 0; i < counters->refusal_count; i++) {
+        const struct egress_refusal *refusal = &counters->refusals[i];
+        uint64_t before = told_packets(status, &refusal->egress);
+
+        if (refusal->total.packets <= before)
+            continue;
+        news = true;
+        if (status->told)
+            log_warning("no port is free at an egress IP towards some destination, new connections "
+                        "there are dropped: add gateways to the policy, or find the pod that opens "
+                        "so many (egressgw-loader --dump, --counters)",
+                        log_string("egress-ip", address_format(&refusal->egress, address)),
+                        log_number("packets", (int64_t)(refusal->total.packets - before)));
+    }
+    if (status->told && !news)
+        return;
+    status->told_at = status->told ? now : 0;
+    free(status->told);
+    status->told = counters->refusals;
+    status->told_count = counters->refusal_count;
+    counters->refusals = NULL;
+    counters->refusal_count = 0;
+}
+
 int status_make(struct status *status, uint64_t generation, bool *due)
 {
     struct counters counters = {0};
@@ -117,7 +193,11 @@ int status_make(struct status *status, uint64_t generation, bool *due)
     if (!error)
         error = add_uses(&made, &status->uses);
     if (!error)
+        error = add_refusals(&made, &counters);
+    if (!error)
         error = add_gauges(&made, status, generation);
+    if (!error)
+        tell_refusals(status, &counters);
     counters_clear(&counters);
     if (error) {
         status_report_clear(&made);
@@ -137,4 +217,5 @@ void status_close(struct status *status)
     egress_uses_clear(&status->uses);
     egress_uses_clear(&status->counting);
     status_report_clear(&status->report);
+    free(status->told);
 }

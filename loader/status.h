@@ -19,6 +19,9 @@ struct status {
     struct egress_uses uses;     /* as the collector has last seen them */
     struct egress_uses counting; /* of the scan that is under way */
     bool uses_failed;
+    struct egress_refusal *told; /* what the log was last told of egress IPs without a port */
+    size_t told_count;
+    uint64_t told_at;   /* seconds of CLOCK_MONOTONIC; 0: never */
     uint64_t collected; /* connections that the collector has ended */
     struct status_report report;
     unsigned unchanged; /* reports in a row that were like the one before */

@@ -43,6 +43,8 @@ static const struct {
     {STATUS_EGRESS, 0, "egress_ip_ports_in_use", "gauge",
      "Ports of an egress IP that connections use; one port serves several destinations."},
     {STATUS_EGRESS, 1, "egress_ip_connections", "gauge", "Connections of an egress IP."},
+    {STATUS_REFUSED, 0, "egress_ip_without_port_total", "counter",
+     "Packets that were dropped because their egress IP had no free port."},
 };
 
 static const struct {
@@ -91,6 +93,10 @@ static const char *labels_make(const struct status_entry *entry, char labels[LAB
         snprintf(labels, LABELS_SIZE, "{egress_ip=\"%s\",protocol=\"%s\"}",
                  address_format(&entry->address, address),
                  protocol_name((uint8_t)entry->number, protocol));
+        break;
+    case STATUS_REFUSED:
+        snprintf(labels, LABELS_SIZE, "{egress_ip=\"%s\"}",
+                 address_format(&entry->address, address));
         break;
     default:
         labels[0] = '\0';

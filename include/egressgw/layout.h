@@ -32,6 +32,7 @@
 #define MAP_POLICY_COUNTERS "policy_counters"
 #define MAP_DROP_LOG        "drop_log"
 #define MAP_DROP_STATE      "drop_state"
+#define MAP_EGRESS_REFUSED  "egress_refused"
 
 /*
  * A profile is a set of policies; each endpoint has one. The first numbers are reserved:
@@ -317,6 +318,10 @@ struct policy_name {
 };
 
 _Static_assert(sizeof(struct policy_name) == 256, "layout of policies");
+
+/* egress_refused: egress IP -> its packets that were dropped as `no_port`, all processors together.
+ * Addresses come there with their first drop. */
+#define EGRESS_REFUSED_MOST 1024
 
 /*
  * drop_log: the last drops on each CPU; drop `sequence` is in element sequence % DROP_LOG_SIZE.

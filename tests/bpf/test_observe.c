@@ -263,6 +263,28 @@ static void test_policies_beyond_the_counters_share_one(void **state)
     assert_policy(*state, POLICY, 0, 0);
 }
 
+/* Which egress IP had no port for a packet. */
+static void test_an_egress_ip_without_a_port(void **state)
+{
+    struct datapath_config config = harness_config();
+    struct ip_addr egress = address_of(EGRESS_IP);
+    struct harness *harness = *state;
+    struct counter counter;
+
+    config.ephemeral_first = 1;
+    config.ephemeral_last = 65535;
+    harness_reload(harness, &config, 1024);
+    gateway_put(harness);
+    for (int i = 0; i < 3; i++)
+        gateway_receive(harness, &gateway_udp_out);
+    assert_int_equal(get_counter(harness, DROP_NO_PORT).packets, 3);
+    assert_int_equal(
+        bpf_map_lookup_elem(bpf_map__fd(harness->skeleton->maps.egress_refused), &egress, &counter),
+        0);
+    assert_int_equal(counter.packets, 3);
+    assert_int_equal(counter.bytes, 3 * 59);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, harness_setup, harness_teardown)
 
 int main(void)
@@ -277,6 +299,7 @@ int main(void)
         TEST(test_a_worker_counts_the_policy),
         TEST(test_a_gateway_counts_the_policy_both_ways),
         TEST(test_policies_beyond_the_counters_share_one),
+        TEST(test_an_egress_ip_without_a_port),
     };
 
     return cmocka_run_group_tests(tests, harness_network, NULL);

@@ -333,6 +333,8 @@ static struct status_entry sample_status(struct arena *arena, uint64_t *seed)
         entry.values[1] = (uint64_t)sample_number(seed, UINT32_MAX) << 31;
     if (entry.kind == STATUS_POLICY)
         entry.name = arena_text(arena, some(seed) ? TEXT("a-policy.example") : TEXT("b"));
+    if (entry.kind == STATUS_REFUSED)
+        entry.address = address(seed);
     if (entry.kind == STATUS_EGRESS) {
         entry.address = address(seed);
         entry.number = sample_number(seed, 256);

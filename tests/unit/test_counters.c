@@ -78,6 +78,10 @@ static void counters_fill(struct counters *counters)
     strcpy(counters->policies[0].name, "egress-test");
     counters->policies[0].total = (struct counter){7, 700};
     strcpy(counters->policies[1].name, "mall.example");
+    counters->refusals = calloc(1, sizeof(counters->refusals[0]));
+    counters->refusal_count = 1;
+    counters->refusals[0].total = (struct counter){9, 900};
+    assert_int_equal(address_parse(TEXT("10.0.0.2"), &counters->refusals[0].egress), 0);
     use(&counters->uses, "10.0.0.2", 1024, "192.0.2.1", IPPROTO_TCP);
     use(&counters->uses, "2001:db8::7", 1, "2001:db8:1::1", 200);
 }
@@ -110,6 +114,7 @@ static void text_shows_what_was_counted(void **state)
     assert_non_null(strstr(text, "\nmall.example "));
     assert_non_null(strstr(text, "18446744073709551615"));
     assert_non_null(strstr(text, "\n10.0.0.2 "));
+    assert_non_null(strstr(text, "\n10.0.0.2                                              9\n"));
     assert_non_null(strstr(text, "\n2001:db8::7                              200 "));
     free(text);
     counters_clear(&counters);
@@ -150,6 +155,8 @@ static void json_holds_everything(void **state)
     item = json_array_get(json_object_get(root, "egressIPs"), 1);
     assert_string_equal(json_string_value(json_object_get(item, "egressIP")), "2001:db8::7");
     assert_string_equal(json_string_value(json_object_get(item, "protocol")), "200");
+    item = json_array_get(json_object_get(root, "withoutPort"), 0);
+    assert_int_equal(number(item, "packets"), 9);
     json_decref(root);
     free(text);
     counters_clear(&counters);

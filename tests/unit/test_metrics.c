@@ -74,6 +74,7 @@ static void report(struct fixture *fixture, uint64_t pending, uint64_t loader)
         {.kind = STATUS_COUNT, .number = COUNT_TRANSLATED_OUT, .values = {7, 700}},
         {.kind = STATUS_POLICY, .name = TEXT("egress-test"), .values = {UINT64_MAX, 3}},
         {.kind = STATUS_EGRESS, .number = 6, .values = {2, 5}},
+        {.kind = STATUS_REFUSED, .values = {9, 900}},
         {.kind = STATUS_GAUGE, .number = GAUGE_LOADER_PENDING, .values = {pending}},
         {.kind = STATUS_GAUGE, .number = GAUGE_PLANNER_READY, .values = {1}},
         {.kind = STATUS_GAUGE, .number = GAUGE_PLANNER_LOADER, .values = {loader}},
@@ -82,6 +83,7 @@ static void report(struct fixture *fixture, uint64_t pending, uint64_t loader)
                             .status = {items, ARRAY_SIZE(items), true, true}};
 
     assert_int_equal(address_parse(TEXT("2001:db8::7"), &items[4].address), 0);
+    items[5].address = items[4].address;
     metrics_planner_connected(fixture->metrics, true);
     assert_int_equal(metrics_receive(fixture->metrics, &record), 0);
 }
@@ -124,6 +126,7 @@ static void page_holds_the_report(void **state)
     assert_line(text, "egressgw_policy_packets_total{policy=\"egress-test\"} 18446744073709551615");
     assert_line(text,
                 "egressgw_egress_ip_ports_in_use{egress_ip=\"2001:db8::7\",protocol=\"tcp\"} 2");
+    assert_line(text, "egressgw_egress_ip_without_port_total{egress_ip=\"2001:db8::7\"} 9");
     assert_line(text, "egressgw_loader_pending_entries 3");
     assert_line(text, "egressgw_source_in_sync{kind=\"pod\"} 1");
     assert_line(text, "egressgw_source_stale_seconds{kind=\"pod\"} 77");

@@ -30,6 +30,8 @@ static struct status_entry valid_entry(enum status_kind kind)
         entry.number = COUNT_ENCAPSULATED;
     if (kind == STATUS_POLICY)
         entry.name = TEXT("egress-test");
+    if (kind == STATUS_REFUSED)
+        entry.address = address("10.0.0.1");
     if (kind == STATUS_EGRESS) {
         entry.address = address("10.0.0.1");
         entry.number = 6;
@@ -56,6 +58,8 @@ static struct status_entry valid_entry(enum status_kind kind)
     X(protocol, STATUS_EGRESS, e->number = 256)                                                    \
     X(ports, STATUS_EGRESS, e->values[0] = 65537; e->values[1] = 65537)                            \
     X(connections, STATUS_EGRESS, e->values[1] = 4)                                                \
+    X(refused_none, STATUS_REFUSED, e->address = (struct ip_addr){0})                              \
+    X(refused_number, STATUS_REFUSED, e->number = 1)                                               \
     X(gauge, STATUS_GAUGE, e->number = GAUGES)                                                     \
     X(second, STATUS_GAUGE, e->values[1] = 1)
 
