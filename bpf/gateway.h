@@ -7,6 +7,7 @@
 #include "deliver.h"
 #include "drop.h"
 #include "flow.h"
+#include "fragment.h"
 #include "gateway_error.h"
 #include "nat.h"
 #include "refused.h"
@@ -99,6 +100,14 @@ static __always_inline int gateway_map(struct __sk_buff *skb, const struct packe
     return error == REASON(DROP_NO_PORT) ? gateway_note_refused(packet->length) : error;
 }
 
+/* Whether a pod's packet can be translated; a fragment then has its ports. */
+static __always_inline int gateway_accepts(struct __sk_buff *skb, struct packet *packet)
+{
+    int error = packet->fragment == FRAGMENT_NONE ? 0 : fragment_track(skb, packet);
+
+    return error ? error : nat_accepts(packet);
+}
+
 /* A packet from the tunnel, read but not yet stripped; `node` sent it. Returns the verdict. */
 static __always_inline int gateway_receive(struct __sk_buff *skb, struct packet *packet,
                                            const struct endpoint *endpoint,
@@ -107,7 +116,7 @@ static __always_inline int gateway_receive(struct __sk_buff *skb, struct packet 
     const struct gateway *gateway;
     struct nat_outside outside = {};
     __u32 policy = 0, ifindex = skb->ifindex;
-    int error = nat_accepts(packet);
+    int error = gateway_accepts(skb, packet);
 
     if (!error && packet->hop_limit <= 1)
         error = REASON(DROP_HOP_LIMIT);
@@ -136,7 +145,7 @@ static __always_inline int gateway_send_local(struct __sk_buff *skb, struct pack
 {
     __u32 ifindex = gateway->ifindex ? gateway->ifindex : skb->ifindex;
     struct nat_outside outside = {};
-    int error = nat_accepts(packet);
+    int error = gateway_accepts(skb, packet);
 
     if (!error && packet->icmp == ICMP_ERROR)
         error = gateway_map_error(skb, packet, &outside);
@@ -187,15 +196,26 @@ static __always_inline int gateway_answer(struct __sk_buff *skb, struct packet *
     struct nat_reverse *reverse;
     struct ip_addr pod;
     __be16 port_be;
+    int error = 0;
 
     if (packet->icmp == ICMP_ERROR)
         return gateway_answer_error(skb, packet);
+    if (packet->fragment == FRAGMENT_LATER)
+        error = fragment_track(skb, packet);
+    if (error == REASON(DROP_FRAGMENT_EARLY))
+        return VERDICT_PASS; /* whose it is cannot be known, so it is the node's */
+    if (error)
+        return verdict_drop(skb, packet, error);
     if (!nat_may_be_answer(packet))
         return VERDICT_PASS;
     reverse = nat_answer(skb, packet);
     if (!reverse)
         return VERDICT_PASS;
     packet->policy = reverse->policy;
+    if (packet->fragment == FRAGMENT_FIRST)
+        error = fragment_track(skb, packet);
+    if (error)
+        return verdict_drop(skb, packet, error);
     if (ip_addr_is_none(&reverse->node))
         return gateway_deliver_local(skb, packet, reverse);
     if (packet->hop_limit <= 1)

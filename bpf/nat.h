@@ -252,8 +252,6 @@ static __always_inline struct nat_reverse *nat_answer(struct __sk_buff *skb,
 /* What can be translated. Returns 0 or REASON(why). */
 static __always_inline int nat_accepts(const struct packet *packet)
 {
-    if (packet->fragment != FRAGMENT_NONE)
-        return REASON(DROP_FRAGMENT);
     if (packet->icmp == ICMP_ERROR)
         return 0;
     if (!packet->has_ports && protocol_has_ports(packet->flow.protocol))
@@ -266,8 +264,6 @@ static __always_inline int nat_accepts(const struct packet *packet)
 /* Whether a packet from outside can be the answer to a mapping. */
 static __always_inline int nat_may_be_answer(const struct packet *packet)
 {
-    if (packet->fragment != FRAGMENT_NONE)
-        return 0;
     if (!packet->has_ports)
         return protocol_by_address(packet);
     if (packet->icmp)

@@ -38,14 +38,15 @@ __noinline int window_scale_read(struct __sk_buff *skb, __u32 l4, __u32 end)
     return 0;
 }
 
-/* Reads the TCP header of the packet, which is one. Returns 0, or -1 where it is not there. */
+/* Reads the TCP header of the packet, which is TCP. Returns 0, or -1 where it is not there. */
 static __always_inline int nat_segment_read(struct __sk_buff *skb, const struct packet *packet,
                                             struct nat_segment *segment)
 {
     /* The mask is for the verifier: no header begins further behind. */
     const struct tcphdr *tcp = packet_data(skb, packet->l4 & 0x7ff, sizeof(*tcp));
 
-    if (!tcp || (const void *)(tcp + 1) > (const void *)(long)skb->data_end)
+    if (packet->fragment == FRAGMENT_LATER || !tcp ||
+        (const void *)(tcp + 1) > (const void *)(long)skb->data_end)
         return -1;
     segment->sequence = bpf_ntohl(tcp->seq);
     segment->ack = bpf_ntohl(tcp->ack_seq);

@@ -27,7 +27,7 @@ enum direction {
 enum {
     FRAGMENT_NONE,
     FRAGMENT_FIRST,
-    FRAGMENT_LATER, /* holds no ports */
+    FRAGMENT_LATER, /* the ports are not in it */
 };
 
 /* ICMP and ICMPv6 alike. The kernel's own headers for it need those of a C library. */
@@ -99,7 +99,7 @@ struct packet {
     __u8 traffic_class;
     __u8 hop_limit;
     __u8 fragment;  /* FRAGMENT_* */
-    __u8 has_ports; /* TCP, UDP, ICMP echo or alike, and the ports (or the identifier) are in it */
+    __u8 has_ports; /* TCP, UDP, ICMP echo or alike, and the ports (or the identifier) are known */
     __u8 icmp;      /* enum icmp_kind */
     __u8 tcp_flags; /* 0 where it is not TCP */
     __u8 l4_length; /* of the TCP or UDP header, in bytes */
@@ -107,7 +107,7 @@ struct packet {
     __u8 at_egress; /* 1: of the interface that skb->ifindex names */
     __u8 version;   /* of IP: 4 or 6 */
     __u8 outer;     /* the version of the IP header around the tunnel, 0: there is none */
-    __u8 reserved;
+    __u8 fragment_at; /* of IPv6: offset of its fragment header from l3, in units of eight bytes */
     __u16 policy; /* policy_index() of the one that decides its way, 0: none, or not known yet */
 };
 
@@ -318,6 +318,13 @@ struct extension {
     };
 };
 
+struct ipv6_fragment_header {
+    __u8 next;
+    __u8 reserved;
+    __be16 fragment_be; /* offset and flags */
+    __be32 id;
+};
+
 /* Steps over the extension header at `packet->l4`. Returns 0, or -1 where that is not possible. */
 static __always_inline int packet_skip_extension(struct __sk_buff *skb, struct packet *packet)
 {
@@ -333,7 +340,8 @@ static __always_inline int packet_skip_extension(struct __sk_buff *skb, struct p
     /* With segments left the header's destination is not the last one. */
     if (before + size > packet->length ||
         before + size > sizeof(struct ipv6hdr) + EXTENSIONS_LONGEST ||
-        (protocol == IPPROTO_ROUTING && extension.routing.segments_left))
+        (protocol == IPPROTO_ROUTING && extension.routing.segments_left) ||
+        (protocol == IPPROTO_FRAGMENT && packet->fragment != FRAGMENT_NONE))
         return -1;
     if (protocol == IPPROTO_FRAGMENT) {
         fragment = bpf_ntohs(extension.fragment_be);
@@ -341,6 +349,7 @@ static __always_inline int packet_skip_extension(struct __sk_buff *skb, struct p
             packet->fragment = FRAGMENT_LATER;
         else if (fragment & IPV6_MORE_FRAGMENTS)
             packet->fragment = FRAGMENT_FIRST;
+        packet->fragment_at = before / 8;
     }
     packet->flow.protocol = extension.next;
     packet->l4 += size;

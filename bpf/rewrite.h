@@ -131,6 +131,8 @@ static __always_inline int rewrite_l4(struct __sk_buff *skb, const struct packet
     struct l4_fields fields;
     int error = 0;
 
+    if (packet->fragment == FRAGMENT_LATER)
+        return 0; /* what there is of layer 4 has gone by */
     if ((!packet->has_ports && packet->icmp != ICMP_ERROR) || !l4_fields_find(packet, &fields))
         return 0;
     if (fields.pseudo_flags)

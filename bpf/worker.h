@@ -7,6 +7,7 @@
 #include "deliver.h"
 #include "drop.h"
 #include "flow.h"
+#include "fragment.h"
 #include "gateway.h"
 #include "masquerade.h"
 #include "route.h"
@@ -259,9 +260,12 @@ static __always_inline int worker_receive(struct __sk_buff *skb, struct packet *
                                           const struct node_entry *entry,
                                           const struct ip_addr *node, __u8 outer_traffic_class)
 {
-    const struct flow *flow = bpf_map_lookup_elem(&flows, &packet->flow);
+    const struct flow *flow;
     int error;
 
+    if (packet->fragment != FRAGMENT_NONE && config.conntrack)
+        fragment_track(skb, packet); /* or else it keeps the pod's address, and the host drops it */
+    flow = bpf_map_lookup_elem(&flows, &packet->flow);
     if (!worker_expects(flow, entry, node))
         return verdict_drop(skb, packet, REASON(DROP_UNKNOWN_NODE));
     error = tunnel_strip(skb, packet, outer_traffic_class);
