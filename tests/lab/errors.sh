@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=bash
+#
+# ICMP errors, fragments and protocols without ports through a gateway: cases for scripts that have
+# sourced lib.sh and made a cluster.
+# shellcheck disable=SC2034,SC2086
+
+A=172.22.49.119
+PROBE=$LAB_ROOT/tests/tools/probe.py
+ECHO_PORT=8081
+GRE=47 ESP=50 SCTP=132 UNKNOWN=253
+
+probe() { # NAMESPACE WHAT ARGUMENT...
+    lab_in "$1" "$PROBE" "${@:2}"
+}
+
+probe_serve() { # NAME WHAT ARGUMENT...
+    lab_in outside "$PROBE" "${@:2}" >"$LAB_DIR/clients/$1" 2>&1 {LAB_NEVER}>&- &
+    disown $!
+    lab_wait 10 grep -q ready "$LAB_DIR/clients/$1"
+}
+
+# The third hop is the router behind the gateway, the fourth the server, which has nothing there.
+hops() {
+    lab_sources_reset
+    expect_equal "the router's answer" "$(probe nginx error $LAB_SERVER 9 3)" "11 0 172.22.48.1"
+    lab_sources_only
+    expect_equal "the server's answer" "$(probe nginx error $LAB_SERVER 9 64)" "3 3 $LAB_SERVER"
+    lab_sources_only $A
+}
+
+large() {
+    local size
+    lab_sources_reset
+    for size in 2000 8192 60000; do
+        expect_equal "a datagram of $size bytes" \
+            "$(probe nginx datagram $LAB_SERVER $ECHO_PORT $size)" same
+        expect_equal "a ping of $size bytes" "$(probe nginx ping $LAB_SERVER $size)" same
+    done
+    lab_sources_only $A
+}
+
+protocols() {
+    local protocol
+    lab_sources_reset
+    for protocol in $PROTOCOLS; do
+        expect_equal "protocol $protocol" "$(probe nginx raw $LAB_SERVER $protocol)" same
+    done
+    lab_sources_only $A
+}
+
+errors_run() { # PROTOCOL...
+    local protocol
+    PROTOCOLS=$*
+    lab_pod nginx worker-1 172.22.48.4 default app=nginx
+    # What fits the tunnel: fragments that do not are another matter.
+    ip -n nginx route change default via 169.254.1.1 dev eth0 mtu 1400 2>/dev/null ||
+        ip -n nginx link set eth0 mtu 1400
+    ip -n outside route change default via 198.51.100.1 mtu 1400
+    probe_serve echo serve $LAB_SERVER $ECHO_PORT
+    for protocol in $PROTOCOLS; do probe_serve "raw-$protocol" serve_raw $protocol; done
+    # shellcheck disable=SC2086
+    lab_daemons_start $LAB_NODES
+    lab_policy fixed
+    lab_wait 10 lab_row_is worker-1 "172.22.48.4 0.0.0.0/0 0.0.0.0 $A"
+    lab_wait 10 lab_row_is $A "172.22.48.4 0.0.0.0/0 $A $A"
+    lab_case "errors of a router and of the server reach the pod" hops
+    lab_case "large datagrams and pings go both ways as fragments" large
+    lab_case "protocols without ports go both ways" protocols
+}
