@@ -8,7 +8,7 @@
 KERNEL_HOME=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 KERNEL_ROOT=$(cd "$KERNEL_HOME/../.." && pwd)
 KERNEL_CACHE=${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/egressgw/kernels
-KERNEL_LIMIT=300 # seconds for the boot and all that runs there
+KERNEL_LIMIT=560 # seconds for the boot and all that runs there
 
 # What tests/bpf and tests/lab call; the rest is busybox.
 KERNEL_PROGRAMS="awk bash bpftool cat comm cp cut dirname expr find grep head ip ls md5sum mkdir mkfifo

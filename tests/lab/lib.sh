@@ -111,9 +111,10 @@ lab_pause() { # a fiftieth of a second
     read -rt 0.02 <&"$LAB_NEVER" || true
 }
 
-# lab_wait SECONDS COMMAND...: until the command succeeds; after SECONDS its output is shown.
+# lab_wait SECONDS COMMAND...: until the command succeeds; after SECONDS its output is shown. An
+# emulated processor sets LAB_SLOWNESS to how many times as long it takes.
 lab_wait() {
-    local end=$((${EPOCHREALTIME/./} + $1 * 1000000)) output
+    local end=$((${EPOCHREALTIME/./} + $1 * ${LAB_SLOWNESS:-1} * 1000000)) output
     shift
     until output=$("$@" 2>&1); do
         if [ "${EPOCHREALTIME/./}" -gt "$end" ]; then
