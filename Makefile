@@ -8,6 +8,7 @@
 # make fuzz       fuzzes each decoder of outside bytes; RUNS=short: two minutes (docs/fuzzing.md)
 # make native bpf-coverage  the datapath compiled for this machine, and which of its branches tests reach (root)
 # make lint       checkers of the sources: format, shellcheck, clang-tidy, gcc's analyzer and conversions
+# make soak       the tests that have a long form, in that: hours (docs/analysis.md)
 # make bench      measures the datapath and the planner beside their peers (root)
 # make install    DESTDIR= PREFIX=/usr
 # make format     formats the sources
@@ -187,6 +188,14 @@ sanitized: deps
 
 .PHONY: sanitized-programs
 sanitized-programs: all $(UNIT_TESTS) $(BPF_TESTS) $(TOOLS)
+
+# The programs that read SOAK do more of the same where it is set.
+SOAKED ?= $(patsubst tests/%,%,$(basename $(shell grep -lw SOAK tests/*/test_*)))
+
+.PHONY: soak
+soak: deps
+	@$(MAKE) --no-print-directory tests
+	@SOAK=1 ./tests/run $(BUILD) $(SOAKED)
 
 include tests/fuzz/fuzz.mk
 include tests/native/native.mk
