@@ -5,6 +5,15 @@
 #include <stdarg.h>
 #include <string.h>
 
+/* Names in the file may hold line ends and what a terminal obeys; a message is one line. */
+static void message_clean(char *message)
+{
+    for (; *message; message++) {
+        if ((unsigned char)*message < ' ' || *message == 0x7f)
+            *message = '?';
+    }
+}
+
 int kube_reader_fail(struct kube_reader *reader, const char *field, const char *format, ...)
 {
     int length = snprintf(reader->message, reader->size, "%s: %s%s", reader->path,
@@ -16,6 +25,7 @@ int kube_reader_fail(struct kube_reader *reader, const char *field, const char *
     va_start(arguments, format);
     vsnprintf(reader->message + length, reader->size - (size_t)length, format, arguments);
     va_end(arguments);
+    message_clean(reader->message);
     return -EINVAL;
 }
 

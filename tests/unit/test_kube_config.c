@@ -139,6 +139,7 @@ static void test_missing_context(void **state)
         {"- a", "is no kubeconfig"},
         {"kind: Config", "current-context: is missing"},
         {"{current-context: x, contexts: []}", "contexts: has no entry \"x\""},
+        {"{current-context: \"x\\ny\", contexts: []}", "contexts: has no entry \"x?y\""},
         {"{current-context: x, contexts: [{name: x, context: {user: u}}]}", "must name a cluster"},
         {"{current-context: x, contexts: [{name: x, context: {user: u, cluster: c}}], clusters: 1}",
          "clusters: must be a list"},
