@@ -17,7 +17,7 @@ static void entry_take(struct entries *entries, const uint8_t **data, size_t *si
     FUZZ_CHECK(entries_put(entries, key, value, ENTRY_SET) == 0);
 }
 
-static char *dump_text(const struct entries *tables, enum dump_format format, size_t *length)
+static char *dump_text(const struct entries *tables, enum show_format format, size_t *length)
 {
     char *text = NULL;
     FILE *file = open_memstream(&text, length);
@@ -42,8 +42,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         tables[i] = ENTRIES(table_shapes[i].key_size, table_shapes[i].value_size);
     while (size > 0)
         entry_take(&tables[shown[fuzz_byte(&data, &size) % ARRAY_SIZE(shown)]], &data, &size);
-    free(dump_text(tables, DUMP_TEXT, &length));
-    text = dump_text(tables, DUMP_JSON, &length);
+    free(dump_text(tables, SHOW_TEXT, &length));
+    text = dump_text(tables, SHOW_JSON, &length);
     json = json_loadb(text, length, 0, NULL);
     FUZZ_CHECK(json_is_array(json));
     json_decref(json);
