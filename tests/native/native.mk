@@ -7,8 +7,9 @@
 NATIVE_BUILD := $(BUILD)/native
 NATIVE_CFLAGS := -g -std=gnu11 -O1 -Wall -Wextra -Wno-unused-parameter -Wno-missing-field-initializers \
                  $(if $(filter 1,$(WERROR)),-Werror)
-# Members of the kernel's structures are found by their names in BPF alone; here the attribute does nothing.
-NATIVE_DATAPATH := -Itests/native/include '-Dpreserve_access_index=annotate("kernel")' -Werror=implicit-function-declaration \
+# The headers that both sides share take the BPF side (__bpf__). Members of the kernel's structures are found by their names
+# in BPF alone; here that attribute does nothing.
+NATIVE_DATAPATH := -D__bpf__ -Itests/native/include '-Dpreserve_access_index=annotate("kernel")' -Werror=implicit-function-declaration \
                    -Wno-unused-function -Wno-int-to-pointer-cast -fno-strict-aliasing
 NATIVE_HELPERS := $(patsubst tests/native/%.c,$(NATIVE_BUILD)/%.o,$(filter-out %.bpf.c, \
                   $(filter-out tests/native/test_%,$(wildcard tests/native/*.c))))
