@@ -9,19 +9,26 @@
 
 enum { DATAGRAM_SIZE = 65536, EVENTS_BUFFER = 1 << 20, DUMP_ATTEMPTS = 10 };
 
-/* The payload of an attribute of at least `size` bytes, or NULL. `length` has a sign: what the last
- * attribute lacks of its alignment takes it below 0. */
-static const void *attribute_find(const void *first, int length, unsigned short type, size_t size,
-                                  size_t *found)
+/* The payload of an attribute of at least `size` bytes, or NULL. The last attribute may lack the
+ * bytes that would align it. */
+static const void *attribute_find(const void *first, size_t length, unsigned short type,
+                                  size_t size, size_t *found)
 {
     const struct rtattr *attribute = first;
 
-    for (; RTA_OK(attribute, length); attribute = RTA_NEXT(attribute, length)) {
-        if ((attribute->rta_type & NLA_TYPE_MASK) != type || RTA_PAYLOAD(attribute) < size)
-            continue;
-        if (found)
-            *found = RTA_PAYLOAD(attribute);
-        return RTA_DATA(attribute);
+    while (length >= sizeof(*attribute) && attribute->rta_len >= sizeof(*attribute) &&
+           attribute->rta_len <= length) {
+        size_t step = RTA_ALIGN(attribute->rta_len);
+
+        if ((attribute->rta_type & NLA_TYPE_MASK) == type && RTA_PAYLOAD(attribute) >= size) {
+            if (found)
+                *found = RTA_PAYLOAD(attribute);
+            return RTA_DATA(attribute);
+        }
+        if (step >= length)
+            return NULL;
+        length -= step;
+        attribute = (const void *)((const char *)attribute + step);
     }
     return NULL;
 }
@@ -38,7 +45,7 @@ static void link_parse(const struct nlmsghdr *message, const struct netlink_hand
     /* Bridges tell of their ports with the same types; only the family says so. */
     if (link->ifi_family != AF_UNSPEC || link->ifi_index <= 0 || !handler->link)
         return;
-    found = attribute_find(IFLA_RTA(link), (int)IFLA_PAYLOAD(message), IFLA_IFNAME, 1, &length);
+    found = attribute_find(IFLA_RTA(link), IFLA_PAYLOAD(message), IFLA_IFNAME, 1, &length);
     if (found)
         memcpy(name, found, length < sizeof(name) ? length : sizeof(name) - 1);
     handler->link(handler->context, (uint32_t)link->ifi_index, name,
@@ -74,19 +81,17 @@ static void route_parse(const struct nlmsghdr *message, const struct netlink_han
         (route->rtm_family != AF_INET && route->rtm_family != AF_INET6))
         return;
     table = route->rtm_table;
-    found =
-        attribute_find(RTM_RTA(route), (int)RTM_PAYLOAD(message), RTA_TABLE, sizeof(table), NULL);
+    found = attribute_find(RTM_RTA(route), RTM_PAYLOAD(message), RTA_TABLE, sizeof(table), NULL);
     if (found)
         memcpy(&table, found, sizeof(table));
     if (table != RT_TABLE_MAIN)
         return;
-    found =
-        attribute_find(RTM_RTA(route), (int)RTM_PAYLOAD(message), RTA_OIF, sizeof(ifindex), NULL);
+    found = attribute_find(RTM_RTA(route), RTM_PAYLOAD(message), RTA_OIF, sizeof(ifindex), NULL);
     if (found) {
         memcpy(&ifindex, found, sizeof(ifindex));
         handler->default_route(handler->context, ifindex, gone);
     }
-    found = attribute_find(RTM_RTA(route), (int)RTM_PAYLOAD(message), RTA_MULTIPATH,
+    found = attribute_find(RTM_RTA(route), RTM_PAYLOAD(message), RTA_MULTIPATH,
                            sizeof(struct rtnexthop), &length);
     if (found)
         nexthops_parse(found, length, gone, handler);

@@ -240,7 +240,7 @@ static void node_ready_count(struct plan *plan, const struct node_facts *facts, 
     for (uint32_t i = 0; facts && i < facts->internal_count; i++) {
         struct node_address *entry = node_address_of(plan, &facts->internal[i]);
 
-        entry->ready += change;
+        count_change(&entry->ready, change);
         node_address_refresh(plan, entry);
     }
 }

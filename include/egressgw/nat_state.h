@@ -84,7 +84,7 @@ static inline void nat_use_take(struct nat_use *own, const struct nat_use *other
         own->scale =
             segment->scale < NAT_WINDOW_SCALE_MOST ? segment->scale : NAT_WINDOW_SCALE_MOST;
     } else if (!(segment->flags & TCP_RST)) {
-        own->seen = (own->seen & ~NAT_SEEN_RST) | NAT_SEEN_DATA;
+        own->seen = (__u8)((own->seen & ~NAT_SEEN_RST) | NAT_SEEN_DATA);
     }
     if (segment->flags & TCP_ACK && !(segment->flags & TCP_RST)) {
         nat_use_acknowledge(own, segment);
