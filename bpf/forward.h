@@ -64,6 +64,17 @@ static __always_inline long hop_ask(struct __sk_buff *skb, const struct hop_quer
     return bpf_fib_lookup(skb, fib, sizeof(*fib), 0);
 }
 
+/* Remembers, for refuse_mtu(), what would have fitted. */
+__noinline int hop_too_big(__u32 mtu)
+{
+    __u32 zero = 0;
+    struct refuse_room *room = bpf_map_lookup_elem(&refuse_rooms, &zero);
+
+    if (room)
+        room->mtu = mtu;
+    return REASON(DROP_TOO_BIG);
+}
+
 static __always_inline int hop_use_device(struct __sk_buff *skb, const struct hop_query *query,
                                           struct hop *hop)
 {
@@ -75,7 +86,7 @@ static __always_inline int hop_use_device(struct __sk_buff *skb, const struct ho
     case BPF_MTU_CHK_RET_SUCCESS:
         return 0;
     case BPF_MTU_CHK_RET_FRAG_NEEDED:
-        return REASON(DROP_TOO_BIG);
+        return hop_too_big(mtu);
     }
     return REASON(DROP_NO_ROUTE);
 }
@@ -120,7 +131,7 @@ static __always_inline int way_take(const struct way *way, const struct hop_quer
                                     struct hop *hop)
 {
     if (query->length > way->mtu)
-        return REASON(DROP_TOO_BIG);
+        return hop_too_big(way->mtu);
     hop->state = HOP_RESOLVED;
     hop->ifindex = way->ifindex;
     hop->mtu = way->mtu;
@@ -159,7 +170,7 @@ static __always_inline int hop_lookup(struct __sk_buff *skb, const struct hop_qu
         hop->state = HOP_NEIGHBOUR;
         return 0;
     case BPF_FIB_LKUP_RET_FRAG_NEEDED:
-        return REASON(DROP_TOO_BIG);
+        return hop_too_big(hop->fib.mtu_result);
     }
     return REASON(DROP_NO_ROUTE);
 }

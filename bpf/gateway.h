@@ -10,6 +10,7 @@
 #include "fragment.h"
 #include "gateway_error.h"
 #include "nat.h"
+#include "refuse.h"
 #include "refused.h"
 #include "tunnel.h"
 
@@ -43,6 +44,8 @@ __noinline int gateway_send(struct __sk_buff *skb, struct packet *packet,
     gateway_query(skb, packet, outside, &query);
     query.ifindex = ifindex;
     error = hop_lookup(skb, &query, &hop);
+    if (error == REASON(DROP_TOO_BIG))
+        packet->too_big = 1;
     if (!error)
         error = packet_rewrite(skb, packet, &outside->address, outside->port_be, hop_limit);
     if (error)
@@ -108,6 +111,24 @@ static __always_inline int gateway_accepts(struct __sk_buff *skb, struct packet 
     return error ? error : nat_accepts(packet);
 }
 
+/*
+ * Tells a pod of another node, by way of its node, that its packet is too big for the way from here
+ * or, with `mtu` 0, has used up its hop limit. The outer headers are gone. Returns the verdict.
+ */
+static __always_inline int gateway_refuse(struct __sk_buff *skb, struct packet *packet,
+                                          const struct ip_addr *node, __u32 mtu)
+{
+    const struct settings *own = settings_lookup();
+    const struct ip_addr *source;
+
+    if (!own)
+        return TC_ACT_SHOT;
+    source = packet->version == 4 ? &own->node_v4 : &own->node_v6;
+    if (ip_addr_is_none(source) || refuse_build(skb, packet, source, mtu))
+        return TC_ACT_SHOT;
+    return tunnel_send(skb, packet, node, COUNT_REFUSED);
+}
+
 /* A packet from the tunnel, read but not yet stripped; `node` sent it. Returns the verdict. */
 static __always_inline int gateway_receive(struct __sk_buff *skb, struct packet *packet,
                                            const struct endpoint *endpoint,
@@ -116,10 +137,14 @@ static __always_inline int gateway_receive(struct __sk_buff *skb, struct packet 
     const struct gateway *gateway;
     struct nat_outside outside = {};
     __u32 policy = 0, ifindex = skb->ifindex;
-    int error = gateway_accepts(skb, packet);
+    int error = gateway_accepts(skb, packet), verdict;
 
-    if (!error && packet->hop_limit <= 1)
-        error = REASON(DROP_HOP_LIMIT);
+    if (!error && packet->hop_limit <= 1) {
+        verdict = verdict_drop(skb, packet, REASON(DROP_HOP_LIMIT));
+        if (tunnel_strip(skb, packet, outer_traffic_class))
+            return verdict;
+        return gateway_refuse(skb, packet, node, 0);
+    }
     if (!error && packet->icmp == ICMP_ERROR) {
         error = gateway_map_error(skb, packet, &outside);
     } else if (!error && !nat_recent(skb, packet, endpoint->hash, clock_ticks(), &outside)) {
@@ -135,7 +160,10 @@ static __always_inline int gateway_receive(struct __sk_buff *skb, struct packet 
         error = tunnel_strip(skb, packet, outer_traffic_class);
     if (error)
         return verdict_drop(skb, packet, error);
-    return gateway_send(skb, packet, &outside, packet->hop_limit - 1, ifindex);
+    verdict = gateway_send(skb, packet, &outside, packet->hop_limit - 1, ifindex);
+    if (packet->too_big && refuse_mtu(packet))
+        return gateway_refuse(skb, packet, node, refuse_mtu(packet));
+    return verdict;
 }
 
 /* A packet of a pod on this node that this node is the gateway for. Returns the verdict. */

@@ -146,4 +146,19 @@ struct {
     __type(value, struct way);
 } ways SEC(".maps");
 
+/* Where an ICMP error of our own is made, see refuse.h. */
+#define REFUSE_QUOTE_MOST 128 /* bytes, a multiple of 4 */
+
+struct refuse_room {
+    __u32 mtu; /* of the way that the last packet was too big for */
+    __u8 quote[REFUSE_QUOTE_MOST];
+};
+
+struct {
+    __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+    __uint(max_entries, 1);
+    __type(key, __u32);
+    __type(value, struct refuse_room);
+} refuse_rooms SEC(".maps");
+
 #endif

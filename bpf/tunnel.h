@@ -6,6 +6,7 @@
 
 #include "drop.h"
 #include "forward.h"
+#include "refuse.h"
 #include "rewrite.h"
 #include "route.h"
 
@@ -219,10 +220,11 @@ static __always_inline void tunnel_query(struct __sk_buff *skb, const struct pac
 
 /*
  * Puts the packet into the tunnel and sends it to `node`, from our own address of the same family,
- * whatever family the packet has. `counter` counts it. Returns the verdict, which may be a drop.
+ * whatever family the packet has. `counter` counts it. Returns the verdict, which may be a drop;
+ * `packet->too_big` is set where that is since the packet is too big.
  */
-__noinline int tunnel_send(struct __sk_buff *skb, const struct packet *packet,
-                           const struct ip_addr *node, __u32 counter)
+__noinline int tunnel_send(struct __sk_buff *skb, struct packet *packet, const struct ip_addr *node,
+                           __u32 counter)
 {
     const struct settings *own = settings_lookup();
     struct hop_query query;
@@ -241,6 +243,8 @@ __noinline int tunnel_send(struct __sk_buff *skb, const struct packet *packet,
     error = hop_lookup(skb, &query, &hop);
     if (!error)
         error = tunnel_lower_segment_size(skb, packet, &query, &hop, overhead);
+    else if (error == REASON(DROP_TOO_BIG))
+        packet->too_big = 1 + overhead;
     if (error)
         return verdict_drop(skb, packet, error);
     if (tunnel_push(skb, packet, &query, &hop))

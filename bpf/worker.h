@@ -10,6 +10,7 @@
 #include "fragment.h"
 #include "gateway.h"
 #include "masquerade.h"
+#include "refuse.h"
 #include "route.h"
 #include "tunnel.h"
 
@@ -38,13 +39,13 @@ static __always_inline int worker_is_own(const struct packet *packet)
 
 /* Looks behind a CNI's masquerade: makes the flow that of the pod. Returns 0 where there is none.
  */
-static __always_inline int worker_unmask(struct __sk_buff *skb, struct packet *packet,
-                                         struct masquerade *masquerade)
+__noinline int worker_unmask(struct __sk_buff *skb, struct packet *packet,
+                             struct masquerade *masquerade)
 {
     struct ip_addr pod;
     __be16 port_be;
 
-    if (!conntrack_source(conntrack_read(skb), &pod, &port_be))
+    if (!packet || !masquerade || !conntrack_source(conntrack_read(skb), &pod, &port_be))
         return 0;
     masquerade->address = packet->flow.local;
     masquerade->port_be = packet->flow.local_port_be;
@@ -190,13 +191,60 @@ static __always_inline int worker_follow(struct __sk_buff *skb, const struct pac
     return worker_decide(skb, packet, decision);
 }
 
+/*
+ * Tells the sender of a packet that is too big for the tunnel, whether it may be fragmented or not:
+ * it then sends what fits, or fragments itself. The error comes from where the packet was to go,
+ * and is about the packet that the host knows. Returns the verdict.
+ */
+__noinline int worker_refuse(struct __sk_buff *skb, struct packet *packet,
+                             const struct masquerade *masquerade)
+{
+    struct ip_addr remote;
+    __u32 mtu;
+
+    if (!packet || !masquerade || packet->icmp == ICMP_ERROR)
+        return TC_ACT_SHOT;
+    remote = packet->flow.remote;
+    if (masquerade->present &&
+        packet_rewrite(skb, packet, &masquerade->address, masquerade->port_be, packet->hop_limit))
+        return TC_ACT_SHOT;
+    mtu = refuse_mtu(packet);
+    return mtu && !refuse_build(skb, packet, &remote, mtu) ? refuse_turn(skb) : TC_ACT_SHOT;
+}
+
+/*
+ * Whether somebody behind this node tries to speak the tunnel's protocol himself: a pod could lay
+ * its packets to another, and a CNI that masquerades would lend it the node's address.
+ */
+__noinline int worker_is_forged(struct __sk_buff *skb, const struct packet *packet)
+{
+    struct ip_addr source;
+
+    if (!packet)
+        return 0;
+    source = packet->flow.local;
+    if (!skb->ingress_ifindex && !endpoint_lookup_local(&source))
+        return 0;
+    return packet->version == 4 ? tunnel_check(skb, packet, sizeof(struct iphdr))
+                                : tunnel_check(skb, packet, sizeof(struct ipv6hdr));
+}
+
+static __always_inline int worker_may_be_tunnel(const struct packet *packet)
+{
+    return packet->flow.protocol == IPPROTO_UDP && packet->has_ports &&
+           packet->flow.remote_port_be == config.tunnel_port_be;
+}
+
 /* A packet that leaves by an uplink. Returns the verdict; what is not ours passes. */
 static __always_inline int worker_send(struct __sk_buff *skb, struct packet *packet)
 {
     struct decision decision = {};
-    int own = worker_is_own(packet), way;
-    struct flow *flow = own ? NULL : flow_recall(packet);
+    int own = worker_is_own(packet), way; /* the verdict in the end */
+    struct flow *flow;
 
+    if (worker_may_be_tunnel(packet) && worker_is_forged(skb, packet))
+        return verdict_drop(skb, packet, REASON(DROP_FORGED_TUNNEL));
+    flow = own ? NULL : flow_recall(packet);
     if (!flow && (own || !endpoint_lookup_local(&packet->flow.local)) &&
         worker_unmask(skb, packet, &decision.masquerade))
         flow = flow_recall(packet);
@@ -211,9 +259,11 @@ static __always_inline int worker_send(struct __sk_buff *skb, struct packet *pac
     if (way < 0)
         return verdict_drop(skb, packet, way);
     if (way == WAY_HERE)
-        return gateway_send_local(skb, packet, decision.endpoint, &decision.gateway,
-                                  decision.policy);
-    return tunnel_send(skb, packet, &decision.gateway.node, COUNT_ENCAPSULATED);
+        way =
+            gateway_send_local(skb, packet, decision.endpoint, &decision.gateway, decision.policy);
+    else
+        way = tunnel_send(skb, packet, &decision.gateway.node, COUNT_ENCAPSULATED);
+    return packet->too_big ? worker_refuse(skb, packet, &decision.masquerade) : way;
 }
 
 /* Answers come from a node that is a gateway, or was when the flow began. */

@@ -56,6 +56,8 @@ static const struct reason drops[] = {
     [DROP_NO_MAPPING] = {"no_mapping",
                          "an ICMP error of a pod about a packet that no connection belongs to",
                          "none: such errors are old, or made up"},
+    [DROP_FORGED_TUNNEL] = {"forged_tunnel", "a pod speaks the tunnel's protocol itself",
+                            "see what runs in that pod: nothing but an attack does this"},
 };
 
 /* A new reason needs its words here and in docs/observing.md. */
@@ -66,6 +68,7 @@ static const struct reason counts[] = {
     [COUNT_DECAPSULATED - DROP_REASONS_MOST] = {"decapsulated", "answers received from a gateway"},
     [COUNT_TRANSLATED_OUT - DROP_REASONS_MOST] = {"translated_out", "sent with an egress IP"},
     [COUNT_TRANSLATED_IN - DROP_REASONS_MOST] = {"translated_in", "answers to an egress IP"},
+    [COUNT_REFUSED - DROP_REASONS_MOST] = {"refused", "ICMP errors of this gateway to pods"},
 };
 
 _Static_assert(ARRAY_SIZE(counts) == COUNT_LIMIT - DROP_REASONS_MOST, "words for each count");

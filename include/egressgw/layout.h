@@ -293,11 +293,13 @@ enum drop_reason {
     DROP_CONGESTION,       /* a router marked the tunnel's packet, and the one inside cannot be */
     DROP_FRAGMENT_EARLY,   /* a later fragment of a packet whose first one was not seen */
     DROP_NO_MAPPING,       /* a pod's ICMP error about a packet that no mapping belongs to */
+    DROP_FORGED_TUNNEL,    /* a pod that speaks the tunnel's protocol itself */
     DROP_LIMIT,
     COUNT_ENCAPSULATED = DROP_REASONS_MOST, /* worker: sent into the tunnel */
     COUNT_DECAPSULATED,                     /* worker: answers taken from the tunnel */
     COUNT_TRANSLATED_OUT,                   /* gateway: sent with the egress IP */
     COUNT_TRANSLATED_IN,                    /* gateway: answers turned back */
+    COUNT_REFUSED, /* gateway: ICMP errors of its own, sent to a pod through the tunnel */
     COUNT_LIMIT,
     COUNTERS = 64,
 };

@@ -135,8 +135,10 @@ static void test_what_is_dropped(void **state)
 {
     struct packet_spec out = families_udp_out(&families_v6);
 
+    families_put(*state, &families_v6);
     out.hop_limit = 1;
-    expect_drop(state, &out, DROP_HOP_LIMIT);
+    families_receive(*state, &families_v6, &out);
+    assert_int_equal(get_counter(*state, DROP_HOP_LIMIT).packets, 1); /* and told: test_refuse */
     out = families_udp_out(&families_v6);
     out.source = "fd00:10:244:2::8";
     expect_drop(state, &out, DROP_UNKNOWN_ENDPOINT);

@@ -120,7 +120,7 @@ static void way_move(struct way *way)
 
 static void way_narrow(struct way *way)
 {
-    way->mtu = 100;
+    way->mtu = 100; /* leaves 50 for the packet */
     way->tick = way_tick;
 }
 
@@ -145,7 +145,7 @@ static void test_way_is_remembered(void **state)
         assert_int_equal(change_ways(harness, way_narrow), 1);
         harness_egress(harness, &frame);
     } while (ticks_now() != way_tick && ++turns < 100);
-    assert_int_equal(harness->verdict, TC_ACT_SHOT);
+    assert_int_equal(harness->verdict, TC_ACT_REDIRECT);
     assert_in_range(get_counter(harness, DROP_TOO_BIG).packets, 1, turns + 1);
     way_tick = ticks_now() - 1;
     change_ways(harness, way_move);
@@ -218,13 +218,24 @@ static void test_packet_that_just_fits(void **state)
     worker_expect_tunnel(*state, &spec);
 }
 
+/* Its sender is told: see test_refuse. */
+static void expect_too_big(struct harness *harness, const struct packet_spec *spec)
+{
+    struct frame frame;
+
+    worker_build(&frame, spec);
+    harness_egress(harness, &frame);
+    assert_int_equal(harness->verdict, TC_ACT_REDIRECT);
+    assert_counted(harness, DROP_TOO_BIG);
+}
+
 static void test_packet_too_big_for_the_tunnel(void **state)
 {
     struct packet_spec spec = worker_udp_out;
 
     worker_put(*state, NODE_OTHER);
     spec.payload = 1451 - 28;
-    worker_expect_drop(*state, &spec, DROP_TOO_BIG);
+    expect_too_big(*state, &spec);
 }
 
 static void test_segments_too_big_for_the_tunnel(void **state)
@@ -237,7 +248,7 @@ static void test_segments_too_big_for_the_tunnel(void **state)
     spec.tcp_flags = ACK;
     spec.payload = 2900;
     harness->gso_size = 1411;
-    worker_expect_drop(harness, &spec, DROP_TOO_BIG);
+    expect_too_big(harness, &spec);
 }
 
 static void test_segment_size_is_lowered(void **state)

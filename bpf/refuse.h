@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#ifndef EGRESSGW_BPF_REFUSE_H
+#define EGRESSGW_BPF_REFUSE_H
+
+/*
+ * ICMP errors of our own, made of the packet that they are about: what does not fit, and what has
+ * used up its hop limit. None is ever sent about an error or about a fragment behind the first.
+ */
+
+#include "packet.h"
+#include "rewrite.h"
+
+/* Bytes of the packet that are quoted at least; its headers are what the receiver needs. */
+#define REFUSE_QUOTE_LEAST 28
+#define REFUSE_HOP_LIMIT   64
+
+/* Errors in a tick and processor for the senders that share a place: about 30 a second. */
+#define REFUSE_BURST  8
+#define REFUSE_PLACES 256 /* a power of two */
+
+enum {
+    ICMP_ERROR_UNREACHABLE = 3,
+    ICMP_ERROR_FRAGMENTATION_NEEDED = 4, /* code */
+    ICMP_ERROR_TIME_EXCEEDED = 11,
+    ICMPV6_ERROR_TOO_BIG = 2,
+    ICMPV6_ERROR_TIME_EXCEEDED = 3,
+};
+
+struct refuse_budget {
+    __u32 tick;
+    __u32 used;
+};
+
+struct {
+    __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+    __uint(max_entries, REFUSE_PLACES);
+    __type(key, __u32);
+    __type(value, struct refuse_budget);
+} refuse_budgets SEC(".maps");
+
+/* What fits of a packet that is too big, in bytes; 0: not known. */
+static __always_inline __u32 refuse_mtu(const struct packet *packet)
+{
+    __u32 zero = 0;
+    const struct refuse_room *room = bpf_map_lookup_elem(&refuse_rooms, &zero);
+    __u32 overhead = packet->too_big - 1;
+
+    return room && room->mtu > overhead ? room->mtu - overhead : 0;
+}
+
+struct refuse_icmp {
+    __u8 type;
+    __u8 code;
+    __sum16 check;
+    __be32 value_be; /* the MTU, or 0 */
+};
+
+struct refuse_v4 {
+    struct iphdr ip;
+    struct refuse_icmp icmp;
+};
+
+struct refuse_v6 {
+    struct ipv6hdr ip;
+    struct refuse_icmp icmp;
+};
+
+static __always_inline int refuse_is_allowed(const struct packet *packet)
+{
+    __u32 index = bpf_ntohl(packet->flow.local.words_be[3]) & (REFUSE_PLACES - 1);
+    __u32 now = clock_ticks();
+    struct refuse_budget *budget;
+
+    if (packet->icmp == ICMP_ERROR || packet->fragment == FRAGMENT_LATER)
+        return 0;
+    budget = bpf_map_lookup_elem(&refuse_budgets, &index);
+    if (!budget)
+        return 0;
+    if (budget->tick != now) {
+        budget->tick = now;
+        budget->used = 0;
+    }
+    return budget->used++ < REFUSE_BURST;
+}
+
+/* Adds 16-bit words as they lie in memory. */
+static __always_inline __u32 refuse_sum(__u32 sum, const void *bytes, const __u32 length)
+{
+    const __u16 *words = bytes;
+    __u32 i;
+
+    for (i = 0; i < length / 2; i++)
+        sum += words[i];
+    return sum;
+}
+
+static __always_inline int refuse_store_v4(struct __sk_buff *skb, const struct packet *packet,
+                                           const struct ip_addr *source, __u32 mtu, __u32 sum,
+                                           __u32 length)
+{
+    struct refuse_v4 headers = {
+        .ip =
+            {
+                .version = 4,
+                .ihl = sizeof(struct iphdr) / 4,
+                .tot_len = bpf_htons(length),
+                .ttl = REFUSE_HOP_LIMIT,
+                .protocol = IPPROTO_ICMP,
+                .saddr = source->words_be[3],
+                .daddr = packet->flow.local.words_be[3],
+            },
+        .icmp =
+            {
+                .type = mtu ? ICMP_ERROR_UNREACHABLE : ICMP_ERROR_TIME_EXCEEDED,
+                .code = mtu ? ICMP_ERROR_FRAGMENTATION_NEEDED : 0,
+                .value_be = bpf_htonl(mtu),
+            },
+    };
+
+    headers.ip.check = checksum_fold(refuse_sum(0, &headers.ip, sizeof(headers.ip)));
+    headers.icmp.check = checksum_fold(refuse_sum(sum, &headers.icmp, sizeof(headers.icmp)));
+    return bpf_skb_store_bytes(skb, packet->l3, &headers, sizeof(headers), BPF_F_RECOMPUTE_CSUM);
+}
+
+static __always_inline int refuse_store_v6(struct __sk_buff *skb, const struct packet *packet,
+                                           const struct ip_addr *source, __u32 mtu, __u32 sum,
+                                           __u32 length)
+{
+    struct refuse_v6 headers = {
+        .ip =
+            {
+                .version = 6,
+                .payload_len = bpf_htons(length - sizeof(struct ipv6hdr)),
+                .nexthdr = IPPROTO_ICMPV6,
+                .hop_limit = REFUSE_HOP_LIMIT,
+            },
+        .icmp =
+            {
+                .type = mtu ? ICMPV6_ERROR_TOO_BIG : ICMPV6_ERROR_TIME_EXCEEDED,
+                .value_be = bpf_htonl(mtu),
+            },
+    };
+
+    __builtin_memcpy(&headers.ip.saddr, source, sizeof(headers.ip.saddr));
+    __builtin_memcpy(&headers.ip.daddr, &packet->flow.local, sizeof(headers.ip.daddr));
+    sum += headers.ip.payload_len + bpf_htons(IPPROTO_ICMPV6); /* of the pseudo header */
+    sum = refuse_sum(sum, &headers.ip.saddr, 2 * sizeof(headers.ip.saddr));
+    headers.icmp.check = checksum_fold(refuse_sum(sum, &headers.icmp, sizeof(headers.icmp)));
+    return bpf_skb_store_bytes(skb, packet->l3, &headers, sizeof(headers), BPF_F_RECOMPUTE_CSUM);
+}
+
+/* Makes `packet` describe the error: from `source`, seen from the end that it is for. */
+static __always_inline void refuse_describe(struct packet *packet, const struct ip_addr *source,
+                                            __u32 headers, __u32 length)
+{
+    packet->flow.remote = *source;
+    packet->flow.local_port_be = packet->flow.remote_port_be = 0;
+    packet->flow.protocol = packet->version == 4 ? IPPROTO_ICMP : IPPROTO_ICMPV6;
+    packet->direction = INBOUND;
+    packet->length = length;
+    packet->l4 = packet->l3 + headers - sizeof(struct refuse_icmp);
+    packet->traffic_class = 0;
+    packet->hop_limit = REFUSE_HOP_LIMIT;
+    packet->fragment = FRAGMENT_NONE;
+    packet->has_ports = 0;
+    packet->icmp = ICMP_ERROR;
+    packet->tcp_flags = 0;
+    packet->l4_length = 0;
+    packet->too_big = 0;
+}
+
+/*
+ * Makes the frame, whose packet goes out from `packet->flow.local`, the ICMP error about it: too
+ * big for `mtu` bytes, or, where that is 0, its hop limit used up. `packet` describes the error
+ * then; the Ethernet header is left alone. Returns 0, or -1 where there is to be no error.
+ */
+__noinline int refuse_build(struct __sk_buff *skb, struct packet *packet,
+                            const struct ip_addr *source, __u32 mtu)
+{
+    __u32 zero = 0, quoted, headers, length;
+    struct refuse_room *room = bpf_map_lookup_elem(&refuse_rooms, &zero);
+    __s64 sum;
+
+    if (!packet || !source || !room || !refuse_is_allowed(packet))
+        return -1;
+    quoted = packet->length;
+    if (quoted < REFUSE_QUOTE_LEAST)
+        return -1;
+    if (quoted > REFUSE_QUOTE_MOST)
+        quoted = REFUSE_QUOTE_MOST;
+    headers = packet->version == 4 ? sizeof(struct refuse_v4) : sizeof(struct refuse_v6);
+    length = headers + quoted;
+    __builtin_memset(room->quote, 0, sizeof(room->quote));
+    /* The kernel shortens no packet that it takes for one in a tunnel, as is one that has come out
+     * of ours without crossing a wire. */
+    if (bpf_skb_load_bytes(skb, packet->l3, room->quote, quoted) ||
+        (skb->len > packet->l3 + quoted && bpf_skb_change_tail(skb, packet->l3 + quoted, 0)) ||
+        bpf_skb_adjust_room(skb, headers, BPF_ADJ_ROOM_MAC, 0))
+        return -1;
+    sum = bpf_csum_diff(NULL, 0, (__be32 *)room->quote, sizeof(room->quote), 0);
+    sum = (sum & 0xffff) + (sum >> 16 & 0xffff);
+    if (packet->version == 4 ? refuse_store_v4(skb, packet, source, mtu, sum, length)
+                             : refuse_store_v6(skb, packet, source, mtu, sum, length))
+        return -1;
+    refuse_describe(packet, source, headers, length);
+    return 0;
+}
+
+/* Hands the frame of an egress hook back to the host as if it had just come in there. */
+static __always_inline int refuse_turn(struct __sk_buff *skb)
+{
+    __u8 addresses[2 * ETH_ALEN], turned[2 * ETH_ALEN];
+
+    if (bpf_skb_load_bytes(skb, 0, addresses, sizeof(addresses)))
+        return TC_ACT_SHOT;
+    __builtin_memcpy(turned, addresses + ETH_ALEN, ETH_ALEN);
+    __builtin_memcpy(turned + ETH_ALEN, addresses, ETH_ALEN);
+    if (bpf_skb_store_bytes(skb, 0, turned, sizeof(turned), BPF_F_RECOMPUTE_CSUM))
+        return TC_ACT_SHOT;
+    skb->mark = config.mark;
+    return bpf_redirect(skb->ifindex, BPF_F_INGRESS);
+}
+
+#endif
