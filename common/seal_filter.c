@@ -62,7 +62,7 @@ static const struct seccomp_rule sanitizer_rules[] = {
     {.call = SCMP_SYS(open),
      .arguments = {{.used = true, .index = 1, .test = ARGUMENT_MASKED, .mask = 03 | 0100}}},
     SECCOMP_CALL(madvise),
-    SECCOMP_CALL(mprotect),
+    WITHOUT(mprotect, 2, PROT_EXEC),
     SECCOMP_CALL(getrandom),
     SECCOMP_CALL(futex),
     SECCOMP_CALL(restart_syscall),
