@@ -77,25 +77,29 @@ static __always_inline int gateway_decide(const struct packet *packet,
     return (*gateway)->flags & GATEWAY_LOCAL ? 0 : REASON(DROP_NOT_GATEWAY);
 }
 
-/* Finds or makes the mapping; `endpoint` is the pod's hash. `node` is where the pod is, NULL: here.
- * Returns 0 or REASON(why). */
+/*
+ * Finds or makes the mapping. `endpoint` is the pod's hash, `node` where it is, NULL: here, and
+ * `refused` why this node is no gateway for it, 0: it is. Returns 0 or REASON(why).
+ */
 static __always_inline int gateway_map(struct __sk_buff *skb, const struct packet *packet,
-                                       __u32 endpoint, const struct gateway *gateway, __u32 policy,
+                                       __u32 endpoint, const struct gateway *gateway, int refused,
                                        const struct ip_addr *node, struct nat_outside *outside)
 {
     struct nat_target *target = nat_target_current();
     int error;
 
-    if (ip_addr_is_none(&gateway->egress) ||
-        ip_addr_is_v4(&gateway->egress) != (packet->version == 4))
-        return REASON(DROP_NO_EGRESS_IP);
     if (!target)
         return REASON(DROP_INTERNAL);
     __builtin_memset(target, 0, sizeof(*target));
-    target->egress = gateway->egress;
+    if (!refused && (ip_addr_is_none(&gateway->egress) ||
+                     ip_addr_is_v4(&gateway->egress) != (packet->version == 4)))
+        refused = REASON(DROP_NO_EGRESS_IP);
+    if (!refused)
+        target->egress = gateway->egress;
+    target->refused = refused;
     if (node)
         target->node = *node;
-    target->policy = policy;
+    target->policy = outside->policy;
     target->endpoint = endpoint;
     target->now = clock_ticks();
     target->scale = nat_scale(skb, packet);
@@ -134,9 +138,9 @@ static __always_inline int gateway_receive(struct __sk_buff *skb, struct packet 
                                            const struct endpoint *endpoint,
                                            const struct ip_addr *node, __u8 outer_traffic_class)
 {
-    const struct gateway *gateway;
+    const struct gateway *gateway = NULL;
     struct nat_outside outside = {};
-    __u32 policy = 0, ifindex = skb->ifindex;
+    __u32 ifindex = skb->ifindex;
     int error = gateway_accepts(skb, packet), verdict;
 
     if (!error && packet->hop_limit <= 1) {
@@ -148,12 +152,10 @@ static __always_inline int gateway_receive(struct __sk_buff *skb, struct packet 
     if (!error && packet->icmp == ICMP_ERROR) {
         error = gateway_map_error(skb, packet, &outside);
     } else if (!error && !nat_recent(skb, packet, endpoint->hash, clock_ticks(), &outside)) {
-        error = gateway_decide(packet, endpoint, &gateway, &policy);
-        outside.policy = policy;
-        if (!error)
-            error = gateway_map(skb, packet, endpoint->hash, gateway, policy, node, &outside);
+        error = gateway_decide(packet, endpoint, &gateway, &outside.policy);
         if (!error && gateway->ifindex)
             ifindex = gateway->ifindex;
+        error = gateway_map(skb, packet, endpoint->hash, gateway, error, node, &outside);
     }
     packet->policy = policy_index(outside.policy);
     if (!error)
@@ -172,13 +174,13 @@ static __always_inline int gateway_send_local(struct __sk_buff *skb, struct pack
                                               __u32 policy)
 {
     __u32 ifindex = gateway->ifindex ? gateway->ifindex : skb->ifindex;
-    struct nat_outside outside = {};
+    struct nat_outside outside = {.policy = policy};
     int error = gateway_accepts(skb, packet);
 
     if (!error && packet->icmp == ICMP_ERROR)
         error = gateway_map_error(skb, packet, &outside);
     else if (!error)
-        error = gateway_map(skb, packet, endpoint, gateway, policy, NULL, &outside);
+        error = gateway_map(skb, packet, endpoint, gateway, 0, NULL, &outside);
     if (error)
         return verdict_drop(skb, packet, error);
     return gateway_send(skb, packet, &outside, packet->hop_limit, ifindex);

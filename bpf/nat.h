@@ -50,6 +50,30 @@ static __always_inline void nat_forward_make(const struct nat_target *target,
     mapping->created = target->now;
 }
 
+/* Whether the pod may have one mapping more. */
+static __always_inline int nat_has_quota(const struct ip_addr *pod)
+{
+    const __u32 *made = bpf_map_lookup_elem(&nat_made, pod), *ended;
+
+    if (!made)
+        return 1;
+    ended = bpf_map_lookup_elem(&nat_ended, pod);
+    return (__s32)(*made - (ended ? *ended : 0)) < (__s32)config.nat_per_endpoint;
+}
+
+/* Counts a mapping that was made. Where there is no room to count it, the pod has no limit. */
+static __always_inline void nat_count_made(const struct ip_addr *pod)
+{
+    __u32 *made = bpf_map_lookup_elem(&nat_made, pod), none = 0;
+
+    if (!made) {
+        bpf_map_update_elem(&nat_made, pod, &none, BPF_NOEXIST);
+        made = bpf_map_lookup_elem(&nat_made, pod);
+    }
+    if (made)
+        __sync_fetch_and_add(made, 1);
+}
+
 /*
  * Enters a mapping that has its claim; `replaces` tells that the flow had another one. Returns 0
  * and fills in what holds, or REASON(why), which leaves the old one as it was.
@@ -70,7 +94,9 @@ __noinline int nat_open(struct __sk_buff *skb, const struct packet *packet,
     if (found)
         nat_outside_of(found, &old);
     if (!bpf_map_update_elem(&nat_forward, &flow, &fresh, replaces ? BPF_ANY : BPF_NOEXIST)) {
-        if (found && !nat_outside_is(&old, &fresh))
+        if (!found)
+            nat_count_made(&flow.local);
+        else if (!nat_outside_is(&old, &fresh))
             nat_release(&flow, &old);
         return 0;
     }
@@ -131,6 +157,7 @@ static __always_inline void nat_reopen(struct nat_forward *mapping, struct nat_r
     struct nat_use none = {.last_seen = target->now};
 
     mapping->use = none;
+    mapping->answers = 0;
     mapping->created = target->now;
     mapping->policy = target->policy;
     reverse->use = none;
@@ -139,11 +166,11 @@ static __always_inline void nat_reopen(struct nat_forward *mapping, struct nat_r
 enum nat_found {
     NAT_NONE,
     NAT_REPLACED, /* there is a mapping, but the flow needs another */
+    NAT_FORMER,   /* there is one, with an egress IP that is not the policy's any more */
     NAT_HOLDS,
 };
 
-/* The mapping of a flow whose way has been decided; fills in what it translates to where it holds.
- */
+/* The mapping of a flow; fills in what it translates to where it holds, or is a former one. */
 __noinline int nat_find(struct __sk_buff *skb, const struct packet *packet,
                         const struct nat_target *target, struct nat_outside *outside)
 {
@@ -169,13 +196,34 @@ __noinline int nat_find(struct __sk_buff *skb, const struct packet *packet,
         nat_reopen(found, reverse, target);
     nat_use_note(skb, packet, &found->use, &reverse->use, target->scale, target->now);
     nat_outside_of(found, outside);
-    return NAT_HOLDS;
+    return ip_addr_equal(&found->egress, &target->egress) ? NAT_HOLDS : NAT_FORMER;
+}
+
+/* Whether an address is one of this node; where routing cannot be asked, it is. */
+__noinline int address_is_here(struct __sk_buff *skb, const struct ip_addr *address)
+{
+    struct bpf_fib_lookup fib;
+    struct hop_query query = {};
+
+    if (!address)
+        return 0;
+    query.source = query.destination = address;
+    switch (hop_ask(skb, &query, 0, &fib)) {
+    case BPF_FIB_LKUP_RET_SUCCESS:
+    case BPF_FIB_LKUP_RET_NO_NEIGH:
+    case BPF_FIB_LKUP_RET_BLACKHOLE:
+    case BPF_FIB_LKUP_RET_UNREACHABLE:
+    case BPF_FIB_LKUP_RET_PROHIBIT:
+        return 0;
+    }
+    return 1;
 }
 
 /*
- * Finds or makes the mapping of a flow whose way has been decided. Returns 0 and fills in what it
- * translates to, or REASON(why). Three calls one after the other, so that their stacks do not add
- * up.
+ * Finds or makes the mapping of a flow. One that lives goes on, whatever the routes say by now, as
+ * long as its egress IP is on this node; a new one is made where `target->refused` does not say
+ * why not. Returns 0 and fills in what it translates to, or REASON(why). Three calls one after the
+ * other, so that their stacks do not add up.
  */
 static __always_inline int nat_settle(struct __sk_buff *skb, const struct packet *packet,
                                       const struct nat_target *target, struct nat_outside *outside)
@@ -183,24 +231,30 @@ static __always_inline int nat_settle(struct __sk_buff *skb, const struct packet
     int found = nat_find(skb, packet, target, outside);
     int error;
 
-    if (found == NAT_HOLDS)
+    if (found == NAT_HOLDS || (found == NAT_FORMER && address_is_here(skb, &outside->address)))
         return 0;
+    if (target->refused)
+        return target->refused;
+    if (found == NAT_FORMER && packet->flow.protocol == IPPROTO_TCP)
+        return REASON(DROP_NO_EGRESS_IP);
+    if (found == NAT_NONE && !nat_has_quota(&packet->flow.local))
+        return REASON(DROP_NAT_QUOTA);
     if (packet->has_ports)
         error = nat_claim(&packet->flow, flow_hash(packet), target, outside);
     else
         error = nat_claim_address(&packet->flow, target, outside);
-    return error ? error : nat_open(skb, packet, target, outside, found == NAT_REPLACED);
+    return error ? error : nat_open(skb, packet, target, outside, found != NAT_NONE);
 }
 
 /*
  * The mapping that a claim's answers are for: one that lives, and is the pod's that has the address
  * now. Else NULL. `flow` gets its key.
  */
-static __always_inline const struct nat_forward *nat_answered(const struct nat_key *key,
-                                                              const struct nat_reverse *claim,
-                                                              struct nat_key *flow, __u32 now)
+static __always_inline struct nat_forward *nat_answered(const struct nat_key *key,
+                                                        const struct nat_reverse *claim,
+                                                        struct nat_key *flow, __u32 now)
 {
-    const struct nat_forward *mapping = nat_claimant(key, claim, flow);
+    struct nat_forward *mapping = nat_claimant(key, claim, flow);
     const struct endpoint *endpoint;
 
     if (!mapping ||
@@ -215,7 +269,7 @@ static __always_inline const struct nat_forward *nat_answered(const struct nat_k
 __noinline int nat_answer_is_due(struct __sk_buff *skb, const struct packet *packet, __u8 scale,
                                  __u32 now)
 {
-    const struct nat_forward *mapping;
+    struct nat_forward *mapping;
     struct nat_reverse *reverse;
     struct nat_key key, flow;
 
@@ -229,6 +283,8 @@ __noinline int nat_answer_is_due(struct __sk_buff *skb, const struct packet *pac
     if (!mapping)
         return 0;
     nat_use_note(skb, packet, &reverse->use, &mapping->use, scale, now);
+    if (mapping->answers != reverse->use.seen)
+        mapping->answers = reverse->use.seen;
     return 1;
 }
 

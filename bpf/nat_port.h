@@ -23,11 +23,12 @@
 
 /* What a new mapping is made from. */
 struct nat_target {
-    struct ip_addr egress;
-    struct ip_addr node; /* where the pod is; none: here */
+    struct ip_addr egress; /* none where it is refused */
+    struct ip_addr node;   /* where the pod is; none: here */
     __u32 policy;
     __u32 endpoint; /* the pod's hash */
     __u32 now;      /* ticks */
+    int refused;    /* 0, or REASON(why) this node makes no new mapping for it */
     __u8 scale;     /* nat_scale() of the packet */
 };
 
@@ -118,10 +119,10 @@ static __always_inline int nat_reverse_is(const struct nat_reverse *reverse,
 }
 
 /* The mapping that a claim belongs to, NULL where there is none. `flow` gets its key. */
-static __always_inline const struct nat_forward *
+static __always_inline struct nat_forward *
 nat_claimant(const struct nat_key *key, const struct nat_reverse *claim, struct nat_key *flow)
 {
-    const struct nat_forward *mapping;
+    struct nat_forward *mapping;
 
     nat_reverse_key(key, &claim->pod, claim->pod_port_be, flow);
     mapping = bpf_map_lookup_elem(&nat_forward, flow);

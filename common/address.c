@@ -160,3 +160,17 @@ bool address_is_global(const struct ip_addr *address)
         return !(v4[0] == 169 && v4[1] == 254);
     return !(address->bytes[0] == 0xfe && (address->bytes[1] & 0xc0) == 0x80);
 }
+
+const char *address_port_format(const struct ip_addr *address, __be16 port_be, bool with_port,
+                                char buffer[ADDRESS_PORT_TEXT_SIZE])
+{
+    char text[ADDRESS_TEXT_SIZE];
+
+    address_format(address, text);
+    if (!with_port)
+        snprintf(buffer, ADDRESS_PORT_TEXT_SIZE, "%s", text);
+    else
+        snprintf(buffer, ADDRESS_PORT_TEXT_SIZE, ip_addr_is_v4(address) ? "%s:%u" : "[%s]:%u", text,
+                 ntohs(port_be));
+    return buffer;
+}

@@ -46,4 +46,9 @@ bool address_is_unicast(const struct ip_addr *address);
 /* Unicast and not link-local. */
 bool address_is_global(const struct ip_addr *address);
 
+/* An address and, if asked for, its port; IPv6 in brackets then. Returns `buffer`. */
+#define ADDRESS_PORT_TEXT_SIZE (ADDRESS_TEXT_SIZE + 10)
+const char *address_port_format(const struct ip_addr *address, __be16 port_be, bool with_port,
+                                char buffer[ADDRESS_PORT_TEXT_SIZE]);
+
 #endif

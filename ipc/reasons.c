@@ -58,6 +58,8 @@ static const struct reason drops[] = {
                          "none: such errors are old, or made up"},
     [DROP_FORGED_TUNNEL] = {"forged_tunnel", "a pod speaks the tunnel's protocol itself",
                             "see what runs in that pod: nothing but an attack does this"},
+    [DROP_NAT_QUOTA] = {"nat_quota", "the pod has as many connections as one pod may have",
+                        "find out why the pod opens so many, or raise limits.nat-per-endpoint"},
 };
 
 /* A new reason needs its words here and in docs/observing.md. */

@@ -29,6 +29,7 @@ struct apply {
     struct entries stage[TABLES];
     struct entries pending[TABLES];
     bool snapshot;                /* what is being staged */
+    uint64_t endpoints_written;   /* of them those of the endpoints */
     uint64_t written;             /* elements set or removed since the start */
     unsigned char *keys, *values; /* of one batch */
     /* NULL, or told that a number is another policy's now: what was counted under it is not. */

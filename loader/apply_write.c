@@ -84,6 +84,8 @@ static int write_batch(struct pass *pass, enum table table, size_t first, size_t
             apply->named(apply->context, *(const uint32_t *)(const void *)entry->key);
     }
     apply->written += *done;
+    if (table == TABLE_ENDPOINTS)
+        apply->endpoints_written += *done;
     *(remove ? &pass->result->removed : &pass->result->set) += *done;
     return error;
 }

@@ -15,6 +15,8 @@
 enum backend_map {
     BACKEND_NAT_FORWARD = TABLES, /* below: the maps of enum table */
     BACKEND_NAT_REVERSE,
+    BACKEND_NAT_MADE,
+    BACKEND_NAT_ENDED,
     BACKEND_MAPS,
 };
 

@@ -12,6 +12,8 @@
 static const struct table_shape nat_shapes[] = {
     {MAP_NAT_FORWARD, sizeof(struct nat_key), sizeof(struct nat_forward)},
     {MAP_NAT_REVERSE, sizeof(struct nat_key), sizeof(struct nat_reverse)},
+    {MAP_NAT_MADE, sizeof(struct ip_addr), sizeof(uint32_t)},
+    {MAP_NAT_ENDED, sizeof(struct ip_addr), sizeof(uint32_t)},
 };
 
 const struct table_shape *backend_shape(unsigned map)

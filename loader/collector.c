@@ -7,7 +7,8 @@
 #include <time.h>
 
 enum {
-    CLAIM_IDLE = 10, /* seconds; of a claim without a forward entry */
+    PRESSED_IDLE = 10, /* seconds; of what nobody has answered while the table is nearly full */
+    CLAIM_IDLE = 10,   /* seconds; of a claim without a forward entry */
     STEP_BATCHES = 4,
 };
 
@@ -93,6 +94,34 @@ static int claim_free(struct collector *collector, const struct nat_key *key,
     return map_remove(collector, BACKEND_NAT_REVERSE, key, 1);
 }
 
+/* While the table is nearly full, what nobody has answered has to make room. */
+static const uint32_t *collector_timeouts(const struct collector *collector)
+{
+    return collector->pressed ? collector->short_timeouts : collector->timeouts;
+}
+
+/* Whether the pod that made a mapping is gone. */
+static bool forward_is_heir(const struct collector *collector, const struct nat_key *flow,
+                            const struct nat_forward *mapping)
+{
+    struct entry *entry;
+
+    if (!collector->endpoints)
+        return false;
+    entry = entries_find(collector->endpoints, &flow->local);
+    return !entry ||
+           ((struct endpoint *)entry_value(collector->endpoints, entry))->hash != mapping->endpoint;
+}
+
+/* A look at the forward entry alone tells for nearly all of them that they live. */
+static bool forward_may_be_idle(const struct collector *collector, const struct nat_key *flow,
+                                const struct nat_forward *mapping, uint32_t now)
+{
+    const struct nat_use answers = {.last_seen = mapping->use.last_seen, .seen = mapping->answers};
+
+    return nat_is_idle(flow->protocol, &mapping->use, &answers, collector_timeouts(collector), now);
+}
+
 static int forward_visit(struct collector *collector, const struct nat_key *flow,
                          const struct nat_forward *seen, uint32_t now)
 {
@@ -102,8 +131,8 @@ static int forward_visit(struct collector *collector, const struct nat_key *flow
     bool claimed;
     int error;
 
-    if (nat_ticks_since(seen->use.last_seen, now) < collector->shortest)
-        return 0;
+    if (!forward_is_heir(collector, flow, seen) && !forward_may_be_idle(collector, flow, seen, now))
+        return quota_count(collector, flow, seen);
     /* The entry may have been used since it was read. */
     error = map_lookup(collector, BACKEND_NAT_FORWARD, flow, &mapping);
     if (error)
@@ -112,13 +141,15 @@ static int forward_visit(struct collector *collector, const struct nat_key *flow
     if (error && error != -ENOENT)
         return error;
     claimed = !error;
-    if (!nat_is_idle(flow->protocol, &mapping.use, claimed ? &claim.use : NULL, collector->timeouts,
-                     now))
-        return 0;
+    if (!forward_is_heir(collector, flow, &mapping) &&
+        !nat_is_idle(flow->protocol, &mapping.use, claimed ? &claim.use : NULL,
+                     collector_timeouts(collector), now))
+        return quota_count(collector, flow, &mapping);
     error = map_remove(collector, BACKEND_NAT_FORWARD, flow, 1);
     if (error)
         return error;
     collector->freed++;
+    collector->seen[0]--;
     return claimed ? claim_free(collector, &key, &claim) : 0;
 }
 
@@ -129,7 +160,7 @@ static int reverse_visit(struct collector *collector, const struct nat_key *key,
     struct nat_reverse claim;
     int error;
 
-    if (nat_ticks_since(seen->use.last_seen, now) < nat_ticks(CLAIM_IDLE))
+    if (!collector->orphans || nat_ticks_since(seen->use.last_seen, now) < nat_ticks(CLAIM_IDLE))
         return 0;
     error = claim_is_used(collector, key, seen, &used);
     if (error || used)
@@ -140,6 +171,30 @@ static int reverse_visit(struct collector *collector, const struct nat_key *key,
     if (nat_ticks_since(claim.use.last_seen, now) < nat_ticks(CLAIM_IDLE))
         return 0;
     return claim_free(collector, key, &claim);
+}
+
+/* Begins or ends the scan of one map. */
+static int map_begin(struct collector *collector, uint32_t now)
+{
+    collector->seen[collector->map == BACKEND_NAT_REVERSE] = 0;
+    return collector->map == BACKEND_NAT_FORWARD ? quota_begin(collector, now) : 0;
+}
+
+static int map_end(struct collector *collector)
+{
+    size_t capacity = collector->backend->capacity(collector->backend, BACKEND_NAT_FORWARD);
+
+    collector->cursor = (struct backend_cursor){0};
+    if (collector->map == BACKEND_NAT_FORWARD) {
+        collector->map = BACKEND_NAT_REVERSE;
+        collector->pressed = collector->seen[0] >= capacity / 4 * 3;
+        return quota_end(collector);
+    }
+    collector->map = BACKEND_NAT_FORWARD;
+    collector->orphans = collector->seen[1] > collector->seen[0];
+    if (collector->on_claim)
+        collector->on_claim(collector->context, NULL);
+    return 0;
 }
 
 static int batch_visit(struct collector *collector, unsigned map, size_t count, uint32_t now)
@@ -165,24 +220,26 @@ int collector_step(struct collector *collector, uint32_t now, bool *ended)
 
     for (unsigned batch = 0; batch < STEP_BATCHES && !whole; batch++) {
         size_t count = BACKEND_BATCH;
-        int error = collector->backend->read(collector->backend, collector->map, &collector->cursor,
-                                             collector->keys, collector->values, &count);
+        int error = collector->cursor.started ? 0 : map_begin(collector, now);
 
         if (!error)
+            error = collector->backend->read(collector->backend, collector->map, &collector->cursor,
+                                             collector->keys, collector->values, &count);
+        if (!error) {
+            collector->seen[collector->map == BACKEND_NAT_REVERSE] += count;
             error = batch_visit(collector, collector->map, count, now);
+        }
+        if (!error) {
+            whole = collector->cursor.ended && collector->map == BACKEND_NAT_REVERSE;
+            if (collector->cursor.ended)
+                error = map_end(collector);
+        }
         if (error) {
             /* The next step begins a new scan. */
             collector->cursor = (struct backend_cursor){0};
             collector->map = BACKEND_NAT_FORWARD;
             return error;
         }
-        if (!collector->cursor.ended)
-            continue;
-        collector->cursor = (struct backend_cursor){0};
-        whole = collector->map == BACKEND_NAT_REVERSE;
-        if (whole && collector->on_claim)
-            collector->on_claim(collector->context, NULL);
-        collector->map = whole ? BACKEND_NAT_FORWARD : BACKEND_NAT_REVERSE;
     }
     *ended = whole;
     return 0;
@@ -192,14 +249,17 @@ int collector_open(struct collector *collector, struct backend *backend,
                    const uint32_t timeouts[NAT_TIMEOUTS])
 {
     struct collector opened = {.backend = backend, .map = BACKEND_NAT_FORWARD};
+    static const enum nat_timeout unanswered[] = {NAT_TCP_TRANSITORY, NAT_UDP_UNANSWERED};
 
-    opened.shortest = UINT32_MAX;
     for (unsigned timeout = 0; timeout < NAT_TIMEOUTS; timeout++) {
         opened.timeouts[timeout] = nat_ticks(timeouts[timeout]);
-        if (opened.timeouts[timeout] < opened.shortest)
-            opened.shortest = opened.timeouts[timeout];
+        opened.short_timeouts[timeout] = opened.timeouts[timeout];
     }
-
+    for (size_t i = 0; i < ARRAY_SIZE(unanswered); i++) {
+        if (opened.short_timeouts[unanswered[i]] > nat_ticks(PRESSED_IDLE))
+            opened.short_timeouts[unanswered[i]] = nat_ticks(PRESSED_IDLE);
+    }
+    opened.made = opened.live = ENTRIES(sizeof(struct ip_addr), sizeof(uint32_t));
     opened.keys = calloc(BACKEND_BATCH, sizeof(opened.keys[0]));
     opened.values = calloc(BACKEND_BATCH, sizeof(struct nat_reverse) > sizeof(struct nat_forward)
                                               ? sizeof(struct nat_reverse)
@@ -214,6 +274,8 @@ int collector_open(struct collector *collector, struct backend *backend,
 
 void collector_close(struct collector *collector)
 {
+    entries_release(&collector->made);
+    entries_release(&collector->live);
     free(collector->keys);
     free(collector->values);
     collector->keys = NULL;

@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "loader/backend.h"
+#include "loader/entries.h"
 
 /*
  * Frees mappings of the gateway's NAT that are idle.
@@ -29,7 +30,14 @@ struct collector {
     void (*on_claim)(void *context, const struct nat_key *key);
     void *context;
     uint32_t timeouts[NAT_TIMEOUTS]; /* ticks */
-    uint32_t shortest;               /* of them */
+    uint32_t short_timeouts[NAT_TIMEOUTS];
+    bool pressed;                    /* the table is nearly full: the short ones hold */
+    bool orphans;                    /* the last scan saw more claims than mappings */
+    size_t seen[2];                  /* in this scan: mappings that stay, claims */
+    uint32_t started;                /* ticks: when `made` was read */
+    struct entries made;             /* pod -> mappings made for it, as the datapath counts them */
+    struct entries live;             /* pod -> those of them that are there */
+    const struct entries *endpoints; /* NULL, or the pods: mappings of others end at once */
     struct nat_key *keys;            /* of one batch */
     void *values;
 };
@@ -42,6 +50,13 @@ void collector_close(struct collector *collector);
 /* Reads on by a bounded number of entries and frees what is idle at `now` (ticks). *ended: both
  * maps have been seen to their ends. */
 int collector_step(struct collector *collector, uint32_t now, bool *ended) _must_check_;
+
+/* Inside: how many mappings each pod has, for its quota; collector_quota.c. Counted anew by each
+ * scan, so that no mistake lasts. */
+int quota_begin(struct collector *collector, uint32_t now) _must_check_;
+int quota_count(struct collector *collector, const struct nat_key *flow,
+                const struct nat_forward *mapping) _must_check_;
+int quota_end(struct collector *collector) _must_check_;
 
 /* The clock of the datapath's `last_seen`. */
 uint32_t collector_now(void);

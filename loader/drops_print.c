@@ -9,7 +9,7 @@
 #include "loader/drops.h"
 #include "common/protocol_name.h"
 
-enum { TIME_SIZE = 40, END_SIZE = ADDRESS_TEXT_SIZE + 10 };
+enum { TIME_SIZE = 40 };
 
 #define NS_PER_SECOND 1000000000ULL
 #define NS_PER_MS     1000000ULL
@@ -32,21 +32,6 @@ static const char *time_format(uint64_t time, enum show_format format, char buff
     return buffer;
 }
 
-/* An address and, where the protocol has them, its port; IPv6 in brackets then. */
-static const char *end_format(const struct ip_addr *address, __be16 port_be, bool has_ports,
-                              char buffer[END_SIZE])
-{
-    char text[ADDRESS_TEXT_SIZE];
-
-    address_format(address, text);
-    if (!has_ports)
-        snprintf(buffer, END_SIZE, "%s", text);
-    else
-        snprintf(buffer, END_SIZE, ip_addr_is_v4(address) ? "%s:%u" : "[%s]:%u", text,
-                 ntohs(port_be));
-    return buffer;
-}
-
 static bool protocol_is_icmp(uint8_t protocol)
 {
     return protocol == IPPROTO_ICMP || protocol == IPPROTO_ICMPV6;
@@ -61,13 +46,15 @@ static bool record_has_ports(const struct drop_record *record)
 static void print_text(const struct drop_line *line, FILE *out)
 {
     const struct drop_record *record = line->record;
-    char time[TIME_SIZE], protocol[PROTOCOL_NAME_SIZE], source[END_SIZE], destination[END_SIZE];
+    char time[TIME_SIZE], protocol[PROTOCOL_NAME_SIZE], source[ADDRESS_PORT_TEXT_SIZE],
+        destination[ADDRESS_PORT_TEXT_SIZE];
     bool has_ports = record_has_ports(record);
 
     fprintf(out, "%s %-16s %s %s -> %s", time_format(line->time, SHOW_TEXT, time),
             reason_of_drop(record->reason)->name, protocol_name(record->protocol, protocol),
-            end_format(&record->source, record->source_port_be, has_ports, source),
-            end_format(&record->destination, record->destination_port_be, has_ports, destination));
+            address_port_format(&record->source, record->source_port_be, has_ports, source),
+            address_port_format(&record->destination, record->destination_port_be, has_ports,
+                                destination));
     if (protocol_is_icmp(record->protocol) &&
         (record->source_port_be | record->destination_port_be))
         fprintf(out, " id=%u", ntohs(record->source_port_be | record->destination_port_be));

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "common/hash.h"
 #include "common/log.h"
@@ -19,6 +20,7 @@
 #include "loader/detach.h"
 #include "loader/drops.h"
 #include "loader/dump.h"
+#include "loader/dump_nat.h"
 #include "loader/object.h"
 #include "loader/object_system.h"
 #include "loader/percpu.h"
@@ -28,9 +30,12 @@
 
 #define SOCKET_NAME "loader.sock"
 
-/* Pauses of the collector: within a scan of many entries, and between scans. */
-static const struct timeval collector_pause = {.tv_usec = 50000};
-static const struct timeval collector_rest = {.tv_sec = 5};
+/* The collector: pauses within a scan of many entries; how often it looks whether its rest is over;
+ * and the rest, which is that long and at least so many times as long as the scan before. */
+static const struct timeval collector_pause = {.tv_usec = 20000};
+static const struct timeval collector_watch = {.tv_usec = 250000};
+
+enum { COLLECTOR_REST_US = 5000000, COLLECTOR_SHARE = 60 };
 
 static const struct timeval report_period = {.tv_sec = STATUS_PERIOD_SECONDS};
 
@@ -52,21 +57,68 @@ struct loader {
     int listener;
     int helper; /* socket to the attach helper */
     bool collector_failed;
+    bool resting; /* the collector, until `rest_until` (us, CLOCK_MONOTONIC) */
+    int64_t rest_until;
+    int64_t scan_us;          /* work of the scan that is under way */
+    uint64_t endpoints_swept; /* apply.endpoints_written when the last scan began */
 };
+
+static int64_t clock_us(void)
+{
+    struct timespec now = {0};
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
+/* After a scan the collector rests, for longer the longer the scan has worked. */
+static void loader_note_scan(struct loader *loader, int64_t started, bool ended)
+{
+    int64_t now = clock_us();
+
+    loader->scan_us += now - started;
+    if (!ended)
+        return;
+    loader->rest_until = now + COLLECTOR_REST_US;
+    if (!loader->collector.pressed && loader->scan_us * COLLECTOR_SHARE > COLLECTOR_REST_US)
+        loader->rest_until = now + loader->scan_us * COLLECTOR_SHARE;
+    loader->scan_us = 0;
+    loader->resting = true;
+}
+
+/* A pod that has gone or come ends the rest: mappings of the former one have to go. */
+static bool loader_rests(struct loader *loader)
+{
+    if (loader->resting && loader->endpoints_swept == loader->apply.endpoints_written &&
+        clock_us() < loader->rest_until)
+        return true;
+    if (loader->resting)
+        loader->endpoints_swept = loader->apply.endpoints_written;
+    loader->resting = false;
+    return false;
+}
 
 static void loader_on_collect(evutil_socket_t fd, short events, void *context)
 {
     struct loader *loader = context;
+    int64_t started = clock_us();
     bool ended = true;
-    int error = collector_step(&loader->collector, collector_now(), &ended);
+    int error;
 
     (void)fd;
     (void)events;
+    if (loader_rests(loader)) {
+        if (evtimer_add(loader->collect, &collector_watch) < 0)
+            loop_fail(loader->base, EXIT_FAILED);
+        return;
+    }
+    error = collector_step(&loader->collector, collector_now(), &ended);
     if (error && !loader->collector_failed)
         log_error("idle mappings cannot be freed, the table of mappings may fill up",
                   log_errno(error));
     loader->collector_failed = error != 0;
-    if (evtimer_add(loader->collect, error || ended ? &collector_rest : &collector_pause) < 0)
+    loader_note_scan(loader, started, error || ended);
+    if (evtimer_add(loader->collect, error || ended ? &collector_watch : &collector_pause) < 0)
         loop_fail(loader->base, EXIT_FAILED);
 }
 
@@ -145,6 +197,7 @@ static int loader_open_tables(struct loader *loader)
     loader->status.apply = &loader->apply;
     loader->status.datapath = &loader->datapath;
     loader->status.percpu = &loader->percpu;
+    loader->collector.endpoints = &loader->apply.mirror[TABLE_ENDPOINTS];
     loader->collector.on_claim = status_on_claim;
     loader->collector.context = &loader->status;
     if (error)
@@ -278,7 +331,12 @@ static int loader_show(const struct loader_command *command, const struct config
         return command->show(config, SHOW_TEXT, stdout);
     if (strcmp(output, "json") == 0)
         return command->show(config, SHOW_JSON, stdout);
-    log_error("--output is text or json", log_string("output", output));
+    if (command->show == dump_run && strcmp(output, "nat") == 0)
+        return dump_nat_run(config, SHOW_TEXT, stdout);
+    if (command->show == dump_run && strcmp(output, "nat-json") == 0)
+        return dump_nat_run(config, SHOW_JSON, stdout);
+    log_error("--output is text or json, with --dump also nat or nat-json",
+              log_string("output", output));
     return EXIT_USAGE;
 }
 
@@ -317,7 +375,8 @@ int loader_main(int argc, char **argv)
         {"counters", NULL, "print drops by reason, policies' packets, and ports in use",
          &commands[1].given},
         {"drops", NULL, "follow dropped packets: why, from where, to where", &commands[2].given},
-        {"output", "FORMAT", "text or json, with the three above", &output},
+        {"output", "FORMAT",
+         "text or json, with the three above; nat or nat-json, with --dump: connections", &output},
         {"detach", NULL, "end the datapath: detach the programs, remove maps and pins",
          &commands[3].given},
         {0},

@@ -47,6 +47,7 @@ static int configure(const struct config *config, struct egressgw_bpf *skeleton)
         log_info("this kernel's types lack struct nf_conn: pods whose CNI masquerades them at the "
                  "uplink are not recognised; "
                  "a kernel with nf_conntrack in its own BTF is needed for that");
+    values.nat_per_endpoint = config->limits.nat_per_endpoint;
     for (unsigned timeout = 0; timeout < NAT_TIMEOUTS; timeout++)
         values.nat_timeouts[timeout] = nat_ticks(config->nat.timeouts[timeout]);
     skeleton->rodata->config = values;

@@ -58,6 +58,8 @@ static const struct map_rule map_rules[] = {
     {MAP_SETTINGS, NULL, NULL},
     {MAP_NAT_FORWARD, "limits.nat", size_nat},
     {MAP_NAT_REVERSE, "limits.nat", size_nat},
+    {MAP_NAT_MADE, "limits.endpoints", size_endpoints},
+    {MAP_NAT_ENDED, "limits.endpoints", size_endpoints},
     {MAP_FLOWS, "limits.nat", size_flows},
     {MAP_COUNTERS, NULL, NULL},
     {MAP_POLICIES, NULL, NULL},

@@ -26,6 +26,8 @@
 #define MAP_SETTINGS        "settings"
 #define MAP_NAT_FORWARD     "nat_forward"
 #define MAP_NAT_REVERSE     "nat_reverse"
+#define MAP_NAT_MADE        "nat_made"
+#define MAP_NAT_ENDED       "nat_ended"
 #define MAP_FLOWS           "flows"
 #define MAP_COUNTERS        "counters"
 #define MAP_POLICIES        "policies"
@@ -191,7 +193,8 @@ enum {
 struct nat_forward {
     struct ip_addr egress;
     __be16 egress_port_be;
-    __u16 reserved;
+    __u8 answers; /* NAT_SEEN_* of the other direction, so that the state can be told from here */
+    __u8 reserved;
     __u32 policy;   /* as in struct route, when the mapping was made */
     __u32 endpoint; /* struct endpoint.hash of the pod that made it: another pod is no heir */
     __u32 created;  /* ticks, as last_seen */
@@ -210,6 +213,11 @@ struct nat_reverse {
 _Static_assert(sizeof(struct nat_key) == 40, "layout of nat_forward and nat_reverse");
 _Static_assert(sizeof(struct nat_forward) == 72, "layout of nat_forward");
 _Static_assert(sizeof(struct nat_reverse) == 80, "layout of nat_reverse");
+
+/*
+ * nat_made: pod IP -> mappings that the datapath has made for it (__u32, wraps); nat_ended: pod IP
+ * -> how many of these are no more, by the collector's count. The difference is what the pod has.
+ */
 
 /* One tick of `last_seen`: 2^28 ns, about 0.27 s; 2^32 ticks are 36 years. */
 #define DATAPATH_TICK_SHIFT 28
@@ -294,6 +302,7 @@ enum drop_reason {
     DROP_FRAGMENT_EARLY,   /* a later fragment of a packet whose first one was not seen */
     DROP_NO_MAPPING,       /* a pod's ICMP error about a packet that no mapping belongs to */
     DROP_FORGED_TUNNEL,    /* a pod that speaks the tunnel's protocol itself */
+    DROP_NAT_QUOTA,        /* the pod has as many mappings as one may have */
     DROP_LIMIT,
     COUNT_ENCAPSULATED = DROP_REASONS_MOST, /* worker: sent into the tunnel */
     COUNT_DECAPSULATED,                     /* worker: answers taken from the tunnel */
@@ -390,10 +399,11 @@ struct datapath_config {
     __u32 mark;                   /* DATAPATH_MARK, unless a test wants another */
     __u32 unknown_endpoints_drop; /* 1: drop, 0: pass */
     __u32 conntrack;              /* 1: the kernel's types let us read a packet's conntrack entry */
+    __u32 nat_per_endpoint;       /* mappings that one pod may have */
     __u32 nat_timeouts[NAT_TIMEOUTS]; /* ticks */
 };
 
-_Static_assert(sizeof(struct datapath_config) == 52, "layout of the configuration");
+_Static_assert(sizeof(struct datapath_config) == 56, "layout of the configuration");
 
 /* skb->mark of packets that the programs themselves sent: they pass our egress program unseen. A
  * mark never crosses from a pod's network namespace, so a pod cannot set it. */

@@ -70,6 +70,7 @@ struct datapath_config harness_config(void)
         .mark = DATAPATH_MARK,
         .unknown_endpoints_drop = 1,
         .conntrack = 0,
+        .nat_per_endpoint = 65536,
         .nat_timeouts =
             {
                 [NAT_TCP_ESTABLISHED] = nat_ticks(7440),

@@ -252,10 +252,11 @@ static void test_egress_ip_of_the_policy_changes(void **state)
 {
     struct packet_spec spec = tcp_out;
     struct harness *harness = *state;
-    struct ip_addr old = address_of(EGRESS_IP), fresh = address_of(EGRESS_NEW);
+    struct ip_addr old = address_of(NODE_OWN), fresh = address_of(EGRESS_NEW);
     struct nat_forward forward;
 
     put_gateway_role(harness);
+    put_gateway(harness, 1, NODE_OWN, NODE_OWN, GATEWAY_LOCAL);
     receive(harness, &spec);
     put_gateway(harness, 1, NODE_OWN, EGRESS_NEW, GATEWAY_LOCAL);
     make_old(harness, &spec);
@@ -272,19 +273,81 @@ static void test_egress_ip_of_the_policy_changes(void **state)
     assert_int_equal(map_entries(harness->skeleton->maps.nat_reverse), 1);
 }
 
-/* A flow that goes on is still subject to the routes. */
+/* A flow that was let out goes on when the routes lead elsewhere; a new one does not. The egress IP
+ * is an address of the node here. */
 static void test_route_goes_away(void **state)
 {
     struct packet_spec spec = tcp_out;
     struct harness *harness = *state;
 
     put_gateway_role(harness);
+    put_gateway(harness, 1, NODE_OWN, NODE_OWN, GATEWAY_LOCAL);
     receive(harness, &spec);
     put_gateway(harness, 1, NODE_OTHER, NULL, 0);
     make_old(harness, &spec);
     spec.tcp_flags = ACK;
+    assert_int_equal(receive(harness, &spec), TC_ACT_REDIRECT);
+    spec.tcp_flags = SYN;
     assert_int_equal(receive(harness, &spec), TC_ACT_SHOT);
-    assert_int_equal(get_counter(harness, DROP_NOT_GATEWAY).packets, 1);
+    spec.tcp_flags = ACK;
+    spec.source_port++;
+    assert_int_equal(receive(harness, &spec), TC_ACT_SHOT);
+    assert_int_equal(get_counter(harness, DROP_NOT_GATEWAY).packets, 2);
+}
+
+/* With the address gone from the node, its flows end: TCP by a drop, others in a new mapping. */
+static void test_egress_ip_goes_away(void **state)
+{
+    struct packet_spec spec = tcp_out;
+    struct harness *harness = *state;
+    struct ip_addr fresh = address_of(EGRESS_NEW);
+    struct nat_forward forward;
+
+    put_gateway_role(harness);
+    put_gateway(harness, 1, NODE_OWN, "198.51.100.9", GATEWAY_LOCAL);
+    receive(harness, &spec);
+    put_gateway(harness, 1, NODE_OWN, EGRESS_NEW, GATEWAY_LOCAL);
+    make_old(harness, &spec);
+    spec.tcp_flags = ACK;
+    assert_int_equal(receive(harness, &spec), TC_ACT_SHOT);
+    assert_int_equal(get_counter(harness, DROP_NO_EGRESS_IP).packets, 1);
+    spec.protocol = IPPROTO_UDP;
+    put_gateway(harness, 1, NODE_OWN, "198.51.100.9", GATEWAY_LOCAL);
+    assert_int_equal(receive(harness, &spec), TC_ACT_REDIRECT);
+    put_gateway(harness, 1, NODE_OWN, EGRESS_NEW, GATEWAY_LOCAL);
+    make_old(harness, &spec);
+    assert_int_equal(receive(harness, &spec), TC_ACT_REDIRECT);
+    forward = forward_of(harness, &spec);
+    assert_memory_equal(&forward.egress, &fresh, sizeof(fresh));
+}
+
+/* What a pod has is what was made for it less what the collector has seen end. */
+static void test_quota(void **state)
+{
+    struct datapath_config config = harness_config();
+    struct packet_spec spec = tcp_out, other = tcp_out;
+    struct harness *harness = *state;
+    struct ip_addr pod = address_of(POD_OTHER);
+    uint32_t ended = 1;
+
+    config.nat_per_endpoint = 3;
+    harness_reload(harness, &config, 1024);
+    put_gateway_role(harness);
+    for (spec.source_port = 20000; spec.source_port < 20005; spec.source_port++)
+        assert_int_equal(receive(harness, &spec),
+                         spec.source_port < 20003 ? TC_ACT_REDIRECT : TC_ACT_SHOT);
+    assert_int_equal(get_counter(harness, DROP_NAT_QUOTA).packets, 2);
+    spec.source_port = 20000; /* what it has goes on, also with a new connection */
+    assert_int_equal(receive(harness, &spec), TC_ACT_REDIRECT);
+    other.source = "10.244.2.8";
+    assert_int_equal(receive(harness, &other), TC_ACT_REDIRECT);
+    assert_int_equal(
+        bpf_map_update_elem(bpf_map__fd(harness->skeleton->maps.nat_ended), &pod, &ended, BPF_ANY),
+        0);
+    spec.source_port = 20003;
+    assert_int_equal(receive(harness, &spec), TC_ACT_REDIRECT);
+    spec.source_port = 20004;
+    assert_int_equal(receive(harness, &spec), TC_ACT_SHOT);
 }
 
 static void test_pod_moves_to_another_node(void **state)
@@ -387,6 +450,8 @@ int main(void)
         TEST(test_use_is_brought_up_to_date),
         TEST(test_egress_ip_of_the_policy_changes),
         TEST(test_route_goes_away),
+        TEST(test_egress_ip_goes_away),
+        TEST(test_quota),
         TEST(test_pod_moves_to_another_node),
         TEST(test_lost_claim_is_made_again),
         TEST(test_lost_claim_is_taken),

@@ -109,6 +109,7 @@ static void test_scan_frees_what_is_idle(void **state)
     forward_put(&fake, &other_port);
     forward_put(&fake, &lost_claim);
 
+    scan(&collector); /* sees that there are more claims than mappings */
     scan(&collector);
     assert_true(has_forward(&fake, &live) && has_claim(&fake, &live));
     assert_true(has_forward(&fake, &answered) && has_claim(&fake, &answered));
@@ -196,12 +197,124 @@ static void test_scan_is_bounded_and_complete(void **state)
     fake_backend_close(&fake);
 }
 
+static void pod_put(struct entries *endpoints, unsigned number, uint32_t hash)
+{
+    struct ip_addr pod = mapping_make(number, 0, 0).flow.local;
+    struct endpoint endpoint = {.hash = hash};
+
+    assert_int_equal(entries_put(endpoints, &pod, &endpoint, ENTRY_SET), 0);
+}
+
+/* Mappings of a pod that is gone, or that another one has replaced, end however young they are. */
+static void test_mappings_end_with_their_pod(void **state)
+{
+    struct mapping gone = mapping_make(1, 0, 0), replaced = mapping_make(2, 0, 0);
+    struct mapping live = mapping_make(3, 0, 0);
+    struct entries endpoints = ENTRIES(sizeof(struct ip_addr), sizeof(struct endpoint));
+    const struct mapping *all[] = {&gone, &replaced, &live};
+    struct fake_backend fake;
+    struct collector collector;
+
+    (void)state;
+    fake_backend_open(&fake, 100);
+    assert_int_equal(collector_open(&collector, &fake.backend, timeouts), 0);
+    pod_put(&endpoints, 2, 7);
+    pod_put(&endpoints, 3, 0);
+    for (size_t i = 0; i < ARRAY_SIZE(all); i++) {
+        forward_put(&fake, all[i]);
+        claim_put(&fake, all[i]);
+    }
+    collector.endpoints = &endpoints;
+    scan(&collector);
+    assert_false(has_forward(&fake, &gone) || has_claim(&fake, &gone));
+    assert_false(has_forward(&fake, &replaced) || has_claim(&fake, &replaced));
+    assert_true(has_forward(&fake, &live) && has_claim(&fake, &live));
+    collector_close(&collector);
+    fake_backend_close(&fake);
+    entries_release(&endpoints);
+}
+
+static uint32_t number_of(struct fake_backend *fake, unsigned map, const struct ip_addr *pod)
+{
+    struct entry *entry = entries_find(&fake->maps[map], pod);
+
+    return entry ? *(uint32_t *)entry_value(&fake->maps[map], entry) : UINT32_MAX;
+}
+
+/* Each scan counts anew how many of a pod's mappings are left. */
+static void test_quota_is_counted(void **state)
+{
+    struct mapping live = mapping_make(1, 5, 5), idle = mapping_make(1, 40, 40);
+    struct mapping young = mapping_make(1, 0, 0), other = mapping_make(2, 40, 40);
+    struct entries endpoints = ENTRIES(sizeof(struct ip_addr), sizeof(struct endpoint));
+    struct fake_backend fake;
+    struct collector collector;
+    uint32_t made = 10;
+
+    (void)state;
+    fake_backend_open(&fake, 100);
+    assert_int_equal(collector_open(&collector, &fake.backend, timeouts), 0);
+    pod_put(&endpoints, 1, 0);
+    collector.endpoints = &endpoints;
+    idle.flow.local_port_be = htons(1001);
+    young.flow.local_port_be = htons(1002);
+    young.forward.created = NOW + 1;
+    forward_put(&fake, &live);
+    forward_put(&fake, &idle);
+    forward_put(&fake, &young);
+    assert_int_equal(entries_put(&fake.maps[BACKEND_NAT_MADE], &live.flow.local, &made, ENTRY_SET),
+                     0);
+    assert_int_equal(entries_put(&fake.maps[BACKEND_NAT_MADE], &other.flow.local, &made, ENTRY_SET),
+                     0);
+    scan(&collector);
+    assert_int_equal(number_of(&fake, BACKEND_NAT_ENDED, &live.flow.local), 9);
+    /* The other pod is gone and has nothing. */
+    assert_int_equal(number_of(&fake, BACKEND_NAT_MADE, &other.flow.local), UINT32_MAX);
+    collector_close(&collector);
+    fake_backend_close(&fake);
+    entries_release(&endpoints);
+}
+
+/* A table that is nearly full keeps unanswered mappings for a short time only. */
+static void test_unanswered_make_room_under_pressure(void **state)
+{
+    struct mapping live = mapping_make(0, 200, 200);
+    struct fake_backend fake;
+    struct collector collector;
+
+    (void)state;
+    fake_backend_open(&fake, 100);
+    assert_int_equal(collector_open(&collector, &fake.backend, timeouts), 0);
+    for (unsigned number = 0; number < 80; number++) {
+        struct mapping mapping = mapping_make(number, 12, 12);
+
+        mapping.flow.protocol = mapping.claim_key.protocol = IPPROTO_TCP;
+        mapping.forward.use.seen = NAT_SEEN_SYN;
+        forward_put(&fake, &mapping);
+        claim_put(&fake, &mapping);
+    }
+    live.forward.use.seen = live.claim.use.seen = DATA;
+    live.forward.answers = DATA;
+    forward_put(&fake, &live);
+    claim_put(&fake, &live);
+    scan(&collector);
+    assert_int_equal(fake.maps[BACKEND_NAT_FORWARD].count, 81);
+    scan(&collector);
+    assert_int_equal(fake.maps[BACKEND_NAT_FORWARD].count, 1);
+    assert_true(has_forward(&fake, &live));
+    collector_close(&collector);
+    fake_backend_close(&fake);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_scan_frees_what_is_idle),
         cmocka_unit_test(test_claim_that_is_taken_over_stays),
         cmocka_unit_test(test_scan_is_bounded_and_complete),
+        cmocka_unit_test(test_mappings_end_with_their_pod),
+        cmocka_unit_test(test_quota_is_counted),
+        cmocka_unit_test(test_unanswered_make_room_under_pressure),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
