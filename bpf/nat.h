@@ -240,7 +240,7 @@ static __always_inline int nat_settle(struct __sk_buff *skb, const struct packet
     if (found == NAT_NONE && !nat_has_quota(&packet->flow.local))
         return REASON(DROP_NAT_QUOTA);
     if (packet->has_ports)
-        error = nat_claim(&packet->flow, flow_hash(packet), target, outside);
+        error = nat_claim(skb, &packet->flow, flow_hash(packet), target, outside);
     else
         error = nat_claim_address(&packet->flow, target, outside);
     return error ? error : nat_open(skb, packet, target, outside, found != NAT_NONE);

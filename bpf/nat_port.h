@@ -183,6 +183,40 @@ static __always_inline int nat_claim_port(const struct nat_key *key,
     return 0;
 }
 
+/* Whether the node itself has a socket that answers to such a claim would be for. */
+__noinline int nat_port_is_held(struct __sk_buff *skb, const struct nat_key *claim)
+{
+    struct bpf_sock_tuple tuple = {};
+    struct bpf_sock *held;
+    __u32 size;
+
+    if (!claim)
+        return 1;
+    if (ip_addr_is_v4(&claim->local)) {
+        tuple.ipv4.saddr = claim->remote.words_be[3];
+        tuple.ipv4.daddr = claim->local.words_be[3];
+        tuple.ipv4.sport = claim->remote_port_be;
+        tuple.ipv4.dport = claim->local_port_be;
+        size = sizeof(tuple.ipv4);
+    } else {
+        __builtin_memcpy(tuple.ipv6.saddr, &claim->remote, sizeof(tuple.ipv6.saddr));
+        __builtin_memcpy(tuple.ipv6.daddr, &claim->local, sizeof(tuple.ipv6.daddr));
+        tuple.ipv6.sport = claim->remote_port_be;
+        tuple.ipv6.dport = claim->local_port_be;
+        size = sizeof(tuple.ipv6);
+    }
+    if (claim->protocol == IPPROTO_TCP)
+        held = bpf_skc_lookup_tcp(skb, &tuple, size, BPF_F_CURRENT_NETNS, 0);
+    else if (claim->protocol == IPPROTO_UDP)
+        held = bpf_sk_lookup_udp(skb, &tuple, size, BPF_F_CURRENT_NETNS, 0);
+    else
+        return 0;
+    if (!held)
+        return 0;
+    bpf_sk_release(held);
+    return 1;
+}
+
 /*
  * Where the search for a port begins when the pod's own cannot be kept: at a fixed distance from
  * it, so that a pod's ports fall on different ones, and one that it uses again falls on the same. A
@@ -196,8 +230,8 @@ static __always_inline __u32 nat_first_candidate(const struct nat_key *flow)
 }
 
 /* Claims a port for the flow. Returns 0 and fills egress IP and port, or REASON(why). */
-__noinline int nat_claim(const struct nat_key *flow, __u32 hash, const struct nat_target *target,
-                         struct nat_outside *outside)
+__noinline int nat_claim(struct __sk_buff *skb, const struct nat_key *flow, __u32 hash,
+                         const struct nat_target *target, struct nat_outside *outside)
 {
     __u32 step = (hash >> 16 ^ hash << 3) | 1, candidate = nat_first_candidate(flow);
     struct nat_reverse value;
@@ -216,6 +250,10 @@ __noinline int nat_claim(const struct nat_key *flow, __u32 hash, const struct na
         if (!key.local_port_be)
             break;
         error = nat_claim_port(&key, &value, target->now);
+        if (!error && nat_port_is_held(skb, &key)) {
+            bpf_map_delete_elem(&nat_reverse, &key);
+            continue;
+        }
         if (!error) {
             outside->address = target->egress;
             outside->port_be = key.local_port_be;

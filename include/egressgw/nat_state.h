@@ -8,9 +8,9 @@
  * dead at the same moment for both.
  */
 
-#ifdef __bpf__
+#if defined(__bpf__)
 #include <linux/in.h>
-#else
+#elif !defined(_LINUX_IN_H) /* the two exclude each other */
 #include <netinet/in.h>
 #endif
 #include <egressgw/layout.h>

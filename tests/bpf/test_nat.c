@@ -6,6 +6,8 @@
 #include <arpa/inet.h>
 #include <bpf/bpf.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #define EGRESS_NEW "10.0.0.101"
 
@@ -126,6 +128,35 @@ static void test_privileged_ports_are_replaced(void **state)
         spec.source_port = kept[i];
         assert_int_equal(receive(*state, &spec), TC_ACT_REDIRECT);
         assert_int_equal(port_of(*state, &spec), kept[i]);
+    }
+}
+
+/* A port on which the node has a socket is no mapping's, while it has. */
+static void test_ports_of_sockets_are_the_nodes(void **state)
+{
+    static const struct {
+        int protocol, type, listens;
+    } cases[] = {{IPPROTO_UDP, SOCK_DGRAM, 0}, {IPPROTO_TCP, SOCK_STREAM, 1}};
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(20000)};
+    struct harness *harness = *state;
+    struct packet_spec spec = tcp_out;
+
+    put_gateway_role(harness);
+    put_gateway(harness, 1, NODE_OWN, NODE_OWN, GATEWAY_LOCAL);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        int fd = socket(AF_INET, cases[i].type | SOCK_CLOEXEC, 0);
+
+        assert_true(fd >= 0);
+        assert_int_equal(bind(fd, (const void *)&address, sizeof(address)), 0);
+        assert_int_equal(cases[i].listens ? listen(fd, 1) : 0, 0);
+        spec.protocol = cases[i].protocol;
+        spec.destination_port = 443;
+        assert_int_equal(receive(harness, &spec), TC_ACT_REDIRECT);
+        assert_int_not_equal(port_of(harness, &spec), 20000);
+        close(fd);
+        spec.destination_port = 444;
+        assert_int_equal(receive(harness, &spec), TC_ACT_REDIRECT);
+        assert_int_equal(port_of(harness, &spec), 20000);
     }
 }
 
@@ -442,6 +473,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_ports_are_shared_between_destinations_only),
         TEST(test_privileged_ports_are_replaced),
+        TEST(test_ports_of_sockets_are_the_nodes),
         TEST(test_ports_run_out),
         TEST(test_no_port_at_all),
         TEST(test_table_full),

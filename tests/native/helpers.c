@@ -9,7 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "native.h"
 #include "tests/native/include/bpf/bpf_helpers.h"
@@ -351,6 +353,47 @@ long bpf_fib_lookup(void *skb, struct bpf_fib_lookup *fib, int size, __u32 flags
     if (native_call_fails())
         return -EINVAL;
     return size < (int)sizeof(*fib) ? -EINVAL : native_kernel.fib_lookup(fib, flags);
+}
+
+/* A socket that another one cannot be bound beside. */
+static struct bpf_sock *socket_lookup(const struct bpf_sock_tuple *tuple, __u32 size, int type)
+{
+    static struct bpf_sock found;
+    struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_port = tuple->ipv6.dport};
+    struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = tuple->ipv4.dport};
+    int is_v4 = size == sizeof(tuple->ipv4), held;
+    int fd = socket(is_v4 ? AF_INET : AF_INET6, type | SOCK_CLOEXEC, 0);
+
+    if (fd < 0)
+        return NULL;
+    v4.sin_addr.s_addr = tuple->ipv4.daddr;
+    memcpy(&v6.sin6_addr, tuple->ipv6.daddr, sizeof(v6.sin6_addr));
+    held = (is_v4 ? bind(fd, (const void *)&v4, sizeof(v4))
+                  : bind(fd, (const void *)&v6, sizeof(v6))) < 0 &&
+           errno == EADDRINUSE;
+    close(fd);
+    return held ? &found : NULL;
+}
+
+struct bpf_sock *bpf_skc_lookup_tcp(void *skb, struct bpf_sock_tuple *tuple, __u32 size,
+                                    __u64 netns, __u64 flags)
+{
+    (void)skb;
+    return netns != (__u64)BPF_F_CURRENT_NETNS || flags ? NULL
+                                                        : socket_lookup(tuple, size, SOCK_STREAM);
+}
+
+struct bpf_sock *bpf_sk_lookup_udp(void *skb, struct bpf_sock_tuple *tuple, __u32 size, __u64 netns,
+                                   __u64 flags)
+{
+    (void)skb;
+    return netns != (__u64)BPF_F_CURRENT_NETNS || flags ? NULL
+                                                        : socket_lookup(tuple, size, SOCK_DGRAM);
+}
+
+long bpf_sk_release(void *socket)
+{
+    return socket ? 0 : -EINVAL;
 }
 
 long bpf_check_mtu(void *skb, __u32 ifindex, __u32 *mtu, __s32 difference, __u64 flags)

@@ -49,6 +49,11 @@ long bpf_skb_adjust_room(struct __sk_buff *skb, __s32 difference, __u32 mode, __
 long bpf_skb_change_proto(struct __sk_buff *skb, __be16 protocol, __u64 flags);
 long bpf_skb_change_tail(struct __sk_buff *skb, __u32 length, __u64 flags);
 long bpf_fib_lookup(void *skb, struct bpf_fib_lookup *fib, int size, __u32 flags);
+struct bpf_sock *bpf_skc_lookup_tcp(void *skb, struct bpf_sock_tuple *tuple, __u32 size,
+                                    __u64 netns, __u64 flags);
+struct bpf_sock *bpf_sk_lookup_udp(void *skb, struct bpf_sock_tuple *tuple, __u32 size, __u64 netns,
+                                   __u64 flags);
+long bpf_sk_release(void *socket);
 long bpf_check_mtu(void *skb, __u32 ifindex, __u32 *mtu, __s32 difference, __u64 flags);
 long bpf_redirect(__u32 ifindex, __u64 flags);
 long bpf_redirect_neigh(__u32 ifindex, struct bpf_redir_neigh *next, int size, __u64 flags);
