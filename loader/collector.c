@@ -101,8 +101,8 @@ static const uint32_t *collector_timeouts(const struct collector *collector)
 }
 
 /* Whether the pod that made a mapping is gone. */
-static bool forward_is_heir(const struct collector *collector, const struct nat_key *flow,
-                            const struct nat_forward *mapping)
+static bool forward_is_orphan(const struct collector *collector, const struct nat_key *flow,
+                              const struct nat_forward *mapping)
 {
     struct entry *entry;
 
@@ -122,6 +122,21 @@ static bool forward_may_be_idle(const struct collector *collector, const struct 
     return nat_is_idle(flow->protocol, &mapping->use, &answers, collector_timeouts(collector), now);
 }
 
+/* The same, asked from the kernel itself: what the loader remembers may be incomplete after an
+ * error. */
+static bool forward_is_left(struct collector *collector, const struct nat_key *flow,
+                            const struct nat_forward *mapping)
+{
+    struct endpoint endpoint;
+    int error;
+
+    if (!forward_is_orphan(collector, flow, mapping))
+        return false;
+    error =
+        collector->backend->lookup(collector->backend, TABLE_ENDPOINTS, &flow->local, &endpoint);
+    return error == -ENOENT || (!error && endpoint.hash != mapping->endpoint);
+}
+
 static int forward_visit(struct collector *collector, const struct nat_key *flow,
                          const struct nat_forward *seen, uint32_t now)
 {
@@ -131,7 +146,8 @@ static int forward_visit(struct collector *collector, const struct nat_key *flow
     bool claimed;
     int error;
 
-    if (!forward_is_heir(collector, flow, seen) && !forward_may_be_idle(collector, flow, seen, now))
+    if (!forward_is_orphan(collector, flow, seen) &&
+        !forward_may_be_idle(collector, flow, seen, now))
         return quota_count(collector, flow, seen);
     /* The entry may have been used since it was read. */
     error = map_lookup(collector, BACKEND_NAT_FORWARD, flow, &mapping);
@@ -141,7 +157,7 @@ static int forward_visit(struct collector *collector, const struct nat_key *flow
     if (error && error != -ENOENT)
         return error;
     claimed = !error;
-    if (!forward_is_heir(collector, flow, &mapping) &&
+    if (!forward_is_left(collector, flow, &mapping) &&
         !nat_is_idle(flow->protocol, &mapping.use, claimed ? &claim.use : NULL,
                      collector_timeouts(collector), now))
         return quota_count(collector, flow, &mapping);

@@ -21,6 +21,7 @@
 #include "loader/drops.h"
 #include "loader/dump.h"
 #include "loader/dump_nat.h"
+#include "loader/exhaustion.h"
 #include "loader/object.h"
 #include "loader/object_system.h"
 #include "loader/percpu.h"
@@ -48,6 +49,7 @@ struct loader {
     struct collector collector;
     struct percpu percpu; /* for counters */
     struct status status;
+    struct exhaustion exhaustion;
     struct event *report;
     bool report_failed;
     struct event_base *base;
@@ -138,6 +140,8 @@ static void loader_on_report(evutil_socket_t fd, short events, void *context)
     if (error && !loader->report_failed)
         log_error("the counters cannot be read: metrics stay as they are", log_errno(error));
     loader->report_failed = error != 0;
+    if (!error)
+        (void)exhaustion_tell(&loader->exhaustion, &loader->status, clock_us() / 1000000);
     if (!error && (due || planner_session_wants_report(loader->session)))
         planner_session_report(loader->session, &loader->status.report);
 }
