@@ -32,11 +32,12 @@
 #define SOCKET_NAME "loader.sock"
 
 /* The collector: pauses within a scan of many entries; how often it looks whether its rest is over;
- * and the rest, which is that long and at least so many times as long as the scan before. */
+ * and the rest, which is that long and at least so many times as long as the scan before, while the
+ * table is nearly full not more than the other. */
 static const struct timeval collector_pause = {.tv_usec = 20000};
 static const struct timeval collector_watch = {.tv_usec = 250000};
 
-enum { COLLECTOR_REST_US = 5000000, COLLECTOR_SHARE = 60 };
+enum { COLLECTOR_REST_US = 5000000, COLLECTOR_PRESSED_US = 15000000, COLLECTOR_SHARE = 60 };
 
 static const struct timeval report_period = {.tv_sec = STATUS_PERIOD_SECONDS};
 
@@ -76,14 +77,15 @@ static int64_t clock_us(void)
 /* After a scan the collector rests, for longer the longer the scan has worked. */
 static void loader_note_scan(struct loader *loader, int64_t started, bool ended)
 {
-    int64_t now = clock_us();
+    int64_t now = clock_us(), rest;
 
     loader->scan_us += now - started;
     if (!ended)
         return;
-    loader->rest_until = now + COLLECTOR_REST_US;
-    if (!loader->collector.pressed && loader->scan_us * COLLECTOR_SHARE > COLLECTOR_REST_US)
-        loader->rest_until = now + loader->scan_us * COLLECTOR_SHARE;
+    rest = loader->scan_us * COLLECTOR_SHARE;
+    if (loader->collector.pressed && rest > COLLECTOR_PRESSED_US)
+        rest = COLLECTOR_PRESSED_US;
+    loader->rest_until = now + (rest > COLLECTOR_REST_US ? rest : COLLECTOR_REST_US);
     loader->scan_us = 0;
     loader->resting = true;
 }
