@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "loader/exhaustion.h"
 
-#include "common/address.h"
 #include "common/log.h"
 #include "ipc/reasons.h"
 
-static const enum drop_reason reasons[EXHAUSTION_REASONS] = {DROP_NO_PORT, DROP_NAT_FULL,
-                                                             DROP_NAT_QUOTA};
+static const enum drop_reason reasons[EXHAUSTION_REASONS] = {DROP_NAT_FULL, DROP_NAT_QUOTA};
 
 static uint64_t drops_of(const struct status_report *report, enum drop_reason reason)
 {
@@ -17,21 +15,8 @@ static uint64_t drops_of(const struct status_report *report, enum drop_reason re
     return 0;
 }
 
-/* The egress IP with the most ports in use. */
-static const char *fullest(const struct egress_uses *uses, char text[ADDRESS_TEXT_SIZE])
-{
-    const struct egress_use *most = NULL;
-
-    for (size_t i = 0; i < uses->count; i++) {
-        if (!most || uses->items[i].ports > most->ports)
-            most = &uses->items[i];
-    }
-    return most ? address_format(&most->egress, text) : "none";
-}
-
 unsigned exhaustion_tell(struct exhaustion *exhaustion, const struct status *status, int64_t now)
 {
-    char text[ADDRESS_TEXT_SIZE];
     unsigned lines = 0;
 
     for (unsigned i = 0; i < EXHAUSTION_REASONS; i++) {
@@ -45,7 +30,6 @@ unsigned exhaustion_tell(struct exhaustion *exhaustion, const struct status *sta
                     log_string("reason", reason_of_drop(reasons[i])->name),
                     log_number("packets", (int64_t)(drops - exhaustion->told[i])),
                     log_string("why", reason_of_drop(reasons[i])->meaning),
-                    log_string("fullest_egress_ip", fullest(&status->uses, text)),
                     log_string("remedy", reason_of_drop(reasons[i])->remedy));
         exhaustion->told[i] = drops;
         exhaustion->next[i] = now + EXHAUSTION_PERIOD_SECONDS;

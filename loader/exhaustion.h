@@ -4,9 +4,9 @@
 
 #include "loader/status.h"
 
-/* Tells the log, once a minute and reason at most, that connections were refused for want of ports
- * or mappings, and what to do. */
-enum { EXHAUSTION_REASONS = 3, EXHAUSTION_PERIOD_SECONDS = 60 };
+/* Tells the log, once a minute and reason at most, that connections were refused for want of
+ * mappings, and what to do. Of ports status_make() tells, for each egress IP. */
+enum { EXHAUSTION_REASONS = 2, EXHAUSTION_PERIOD_SECONDS = 60 };
 
 struct exhaustion {
     bool begun;

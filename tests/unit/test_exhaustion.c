@@ -8,10 +8,10 @@
 
 #include "loader/exhaustion.h"
 
-static unsigned tell(struct exhaustion *exhaustion, uint64_t no_port, uint64_t quota, int64_t now)
+static unsigned tell(struct exhaustion *exhaustion, uint64_t full, uint64_t quota, int64_t now)
 {
     struct status_entry entries[] = {
-        {.kind = STATUS_DROP, .number = DROP_NO_PORT, .values = {no_port, 1}},
+        {.kind = STATUS_DROP, .number = DROP_NAT_FULL, .values = {full, 1}},
         {.kind = STATUS_DROP, .number = DROP_NAT_QUOTA, .values = {quota, 1}},
     };
     struct status status = {0};
