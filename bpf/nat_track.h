@@ -38,7 +38,8 @@ __noinline int window_scale_read(struct __sk_buff *skb, __u32 l4, __u32 end)
     return 0;
 }
 
-/* Reads the TCP header of the packet, which is TCP. Returns 0, or -1 where it is not there. */
+/* Reads the TCP header of the packet, which is TCP. Returns 0, or -1 where it is not there,
+ * as in a later fragment. */
 static __always_inline int nat_segment_read(struct __sk_buff *skb, const struct packet *packet,
                                             struct nat_segment *segment)
 {
