@@ -22,7 +22,8 @@
 #ifndef NULL
 #define NULL ((void *)0)
 #endif
-#define barrier() __asm__ volatile("" ::: "memory")
+#define barrier()             __asm__ volatile("" ::: "memory")
+#define barrier_var(variable) __asm__ volatile("" : "+r"(variable))
 
 /* libbpf has functions of the same names for user space. */
 #define bpf_map_lookup_elem native_map_lookup
