@@ -3,7 +3,8 @@
  * Packets with a few bytes changed at random, through both programs. Whatever they are: nothing
  * leaves with a pod's address, what passes unmarked is as it came, a translation changes nothing
  * but address, port, hop limit, congestion mark and checksums, and those are right where they were.
- * EGRESSGW_MUTATIONS: their number; EGRESSGW_SEED: where the sequence begins.
+ * EGRESSGW_MUTATIONS: their number, a million with SOAK=1; EGRESSGW_SEED: where the sequence
+ * begins.
  */
 
 #include "families.h"
@@ -223,7 +224,8 @@ static int check(struct harness *harness, const struct frame *in, int egress)
 
 static void run_mutated(void **state, const struct families *families)
 {
-    uint64_t count = number_from("EGRESSGW_MUTATIONS", 20000) / 2, translated = 0;
+    uint64_t count = number_from("EGRESSGW_MUTATIONS", getenv("SOAK") ? 1000000 : 20000) / 2;
+    uint64_t translated = 0;
     struct harness *harness = *state;
 
     random_state = number_from("EGRESSGW_SEED", 1);

@@ -150,7 +150,9 @@ unsigned hostile_rounds(void)
 {
     const char *rounds = getenv("HOSTILE_ROUNDS");
 
-    return rounds ? (unsigned)strtoul(rounds, NULL, 10) : ROUNDS;
+    if (rounds)
+        return (unsigned)strtoul(rounds, NULL, 10);
+    return getenv("SOAK") ? 20 * ROUNDS : ROUNDS;
 }
 
 size_t hostile_memory(void)

@@ -27,7 +27,8 @@ void hostile_mutate(struct hostile_talk *talk, uint64_t *seed);
 void hostile_send(struct event_base *base, int listener, const struct hostile_talk *talk,
                   bool deaf);
 
-/* Rounds of mutations: $HOSTILE_ROUNDS, or what a test takes that has no time. */
+/* Rounds of mutations: $HOSTILE_ROUNDS, or with SOAK=1 many, else what a test takes that has no
+ * time. */
 unsigned hostile_rounds(void);
 
 /* Bytes that are allocated now. */

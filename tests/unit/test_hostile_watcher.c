@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A watcher that has been taken over, against the planner: it may lie about the cluster, it cannot
- * end the planner, fill its memory, or keep the next watcher from setting things right. */
+ * end the planner, fill its memory, or keep the next watcher from setting things right. SOAK=1:
+ * twenty times as many mutations. */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
