@@ -307,6 +307,21 @@ struct nat_key flow_key(int protocol, const char *local, uint16_t local_port, co
     };
 }
 
+struct nat_key flow_of(const struct packet_spec *spec)
+{
+    return flow_key(spec->protocol, spec->source, spec->source_port, spec->destination,
+                    spec->destination_port);
+}
+
+struct nat_forward forward_of(struct harness *harness, const struct packet_spec *spec)
+{
+    struct nat_key key = flow_of(spec);
+    struct nat_forward forward = {};
+
+    assert_int_equal(get_forward(harness, &key, &forward), 0);
+    return forward;
+}
+
 int get_forward(struct harness *harness, const struct nat_key *key, struct nat_forward *value)
 {
     return bpf_map_lookup_elem(bpf_map__fd(harness->skeleton->maps.nat_forward), key, value);

@@ -108,6 +108,8 @@ int change_ways(struct harness *harness, void (*change)(struct way *way));
 
 struct nat_key flow_key(int protocol, const char *local, uint16_t local_port, const char *remote,
                         uint16_t remote_port);
+struct nat_key flow_of(const struct packet_spec *spec); /* seen from its source */
+struct nat_forward forward_of(struct harness *harness, const struct packet_spec *spec);
 int get_forward(struct harness *harness, const struct nat_key *key, struct nat_forward *value);
 int get_reverse(struct harness *harness, const struct nat_key *key, struct nat_reverse *value);
 int get_flow(struct harness *harness, const struct nat_key *key, struct flow *value);

@@ -24,12 +24,6 @@ static struct packet_spec tcp(uint8_t flags)
     return spec;
 }
 
-static struct nat_key key_of(const struct packet_spec *spec)
-{
-    return flow_key(spec->protocol, spec->source, spec->source_port, spec->destination,
-                    spec->destination_port);
-}
-
 static void send_packet(struct harness *harness, const struct packet_spec *spec)
 {
     struct frame frame;
@@ -75,7 +69,7 @@ static void expect_drop(struct harness *harness, const struct packet_spec *spec,
 /* The flow was last seen that many ticks ago, so that it is looked at once more. */
 static void age(struct harness *harness, const struct packet_spec *spec, uint32_t ticks)
 {
-    struct nat_key key = key_of(spec);
+    struct nat_key key = flow_of(spec);
     struct flow flow;
 
     assert_int_equal(get_flow(harness, &key, &flow), 0);
@@ -92,7 +86,7 @@ static void put_worker(struct harness *harness)
 
 static void test_redirected_flow_is_remembered(void **state)
 {
-    struct nat_key key = key_of(&worker_udp_out);
+    struct nat_key key = flow_of(&worker_udp_out);
     struct ip_addr node = address_of(NODE_OTHER);
     struct harness *harness = *state;
     struct flow flow;
@@ -194,7 +188,7 @@ static void test_direct_flow_stays_direct(void **state)
 {
     struct packet_spec syn = tcp(SYN), ack = tcp(ACK), udp = worker_udp_out;
     struct harness *harness = *state;
-    struct nat_key key = key_of(&syn);
+    struct nat_key key = flow_of(&syn);
     struct flow flow;
 
     put_worker(harness);
@@ -217,7 +211,7 @@ static void test_direct_flow_stays_direct(void **state)
 static void test_another_pod_inherits_nothing(void **state)
 {
     struct packet_spec ack = tcp(ACK);
-    struct nat_key key = key_of(&ack);
+    struct nat_key key = flow_of(&ack);
     struct harness *harness = *state;
     struct flow flow = {.flags = FLOW_DIRECT, .endpoint = TEST_HASH + 1};
 
@@ -239,7 +233,7 @@ static void test_another_pod_inherits_nothing(void **state)
 static void test_pod_that_is_gone(void **state)
 {
     struct packet_spec ack = tcp(ACK);
-    struct nat_key key = key_of(&ack);
+    struct nat_key key = flow_of(&ack);
     struct harness *harness = *state;
     struct flow flow = {.flags = FLOW_DIRECT, .endpoint = TEST_HASH};
 

@@ -44,26 +44,11 @@ static int receive(struct harness *harness, const struct packet_spec *spec)
     return receive_from(harness, spec, NODE_OTHER);
 }
 
-static struct nat_key key_of(const struct packet_spec *spec)
-{
-    return flow_key(spec->protocol, spec->source, spec->source_port, spec->destination,
-                    spec->destination_port);
-}
-
-static struct nat_forward forward_of(struct harness *harness, const struct packet_spec *spec)
-{
-    struct nat_key key = key_of(spec);
-    struct nat_forward forward = {};
-
-    assert_int_equal(get_forward(harness, &key, &forward), 0);
-    return forward;
-}
-
 /* The claim that belongs to a flow's mapping. */
 static struct nat_key claim_key(struct harness *harness, const struct packet_spec *spec)
 {
     struct nat_forward forward = forward_of(harness, spec);
-    struct nat_key key = key_of(spec);
+    struct nat_key key = flow_of(spec);
 
     key.local = forward.egress;
     key.local_port_be = forward.egress_port_be;
@@ -78,7 +63,7 @@ static uint16_t port_of(struct harness *harness, const struct packet_spec *spec)
 static void set_forward(struct harness *harness, const struct packet_spec *spec,
                         const struct nat_forward *forward)
 {
-    struct nat_key key = key_of(spec);
+    struct nat_key key = flow_of(spec);
 
     assert_int_equal(bpf_map_update_elem(bpf_map__fd(harness->skeleton->maps.nat_forward), &key,
                                          forward, BPF_EXIST),
@@ -452,7 +437,7 @@ static void test_claim_without_mapping_is_found(void **state)
 
     put_gateway_role(harness);
     for (int i = 0; i < 2; i++) {
-        struct nat_key key = key_of(&spec);
+        struct nat_key key = flow_of(&spec);
         uint16_t port;
 
         receive(harness, &spec);

@@ -18,21 +18,6 @@ static const struct packet_spec answer = {
     .destination_port = 20000,
 };
 
-static struct nat_key flow_of(const struct packet_spec *spec)
-{
-    return flow_key(spec->protocol, spec->source, spec->source_port, spec->destination,
-                    spec->destination_port);
-}
-
-static struct nat_forward forward_of(struct harness *harness, const struct packet_spec *spec)
-{
-    struct nat_key key = flow_of(spec);
-    struct nat_forward forward = {};
-
-    assert_int_equal(get_forward(harness, &key, &forward), 0);
-    return forward;
-}
-
 static struct nat_key claim_of(const struct packet_spec *spec)
 {
     return flow_key(spec->protocol, EGRESS_IP, spec->source_port, spec->destination,
