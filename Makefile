@@ -140,7 +140,39 @@ $(BUILD)/tests/preload/%.so: tests/preload/%.c
 $(BUILD)/tests/tools/%: $(BUILD)/tests/tools/%.o $(TEST_ARCHIVES)
 	$(call say,LINK)$(CC) $(CFLAGS) $(LDFLAGS) $^ -o $@ $(TEST_LIBRARIES)
 
-tests: all $(UNIT_TESTS) $(BPF_TESTS) $(TOOLS) $(PRELOADS) $(BENCHES)
+# Loaders as another release would have them: with the same source, but another program for the kernel, and with
+# another layout of the maps.
+RELEASES := $(BUILD)/tests/releases
+OTHER_LOADERS := $(RELEASES)/program/egressgw-loader $(RELEASES)/layout/egressgw-loader
+LAYOUT_OBJECTS := $(RELEASES)/layout/loader/object_maps.o $(RELEASES)/layout/loader/show.o \
+                  $(RELEASES)/layout/common/options.o
+
+$(RELEASES)/program/bpf/egressgw.bpf.o: bpf/egressgw.bpf.c
+	@mkdir -p $(@D)
+	$(call say,BPF)$(CLANG) $(BPF_CFLAGS) -fwrapv -c $< -o $@
+
+$(RELEASES)/program/bpf/egressgw.skel.h: $(RELEASES)/program/bpf/egressgw.bpf.o
+	$(call say,SKEL)$(BPFTOOL) gen skeleton $< name egressgw_bpf > $@
+
+$(RELEASES)/layout/include/egressgw/layout.h: include/egressgw/layout.h
+	@mkdir -p $(@D)
+	$(call say,SED)sed 's/^#define LAYOUT_VERSION [0-9]*/&0/' $< > $@
+
+$(RELEASES)/program/%.o: %.c $(RELEASES)/program/bpf/egressgw.skel.h
+	@mkdir -p $(@D)
+	$(call say,CC)$(CC) -I$(RELEASES)/program $(CPPFLAGS) $(PACKAGE_CFLAGS) $(CFLAGS) -c $< -o $@
+
+$(RELEASES)/layout/%.o: %.c $(RELEASES)/layout/include/egressgw/layout.h | $(SKELETON)
+	@mkdir -p $(@D)
+	$(call say,CC)$(CC) -I$(RELEASES)/layout/include $(CPPFLAGS) $(PACKAGE_CFLAGS) $(CFLAGS) -c $< -o $@
+
+$(RELEASES)/program/egressgw-loader: $(RELEASES)/program/loader/object.o
+$(RELEASES)/layout/egressgw-loader: $(LAYOUT_OBJECTS)
+$(OTHER_LOADERS): $(BUILD)/loader/main.o $(foreach lib,loader ipc common,$(call archive,$(lib)))
+	$(call say,LINK)$(CC) $(CFLAGS) $(LDFLAGS) $(filter %.o,$^) $(filter %.a,$^) -o $@ $(LIBRARIES_ipc) \
+		$(call packages,--libs,$(PACKAGES_loader))
+
+tests: all $(OTHER_LOADERS) $(UNIT_TESTS) $(BPF_TESTS) $(TOOLS) $(PRELOADS) $(BENCHES)
 
 deps:
 	@./tests/deps

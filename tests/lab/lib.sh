@@ -43,6 +43,7 @@ lab_begin() {
         exit 1
     fi
     LAB_TOOLS=$LAB_BUILD/tests/tools
+    LAB_LOADER=$LAB_BUILD/egressgw-loader
     LAB_NUMBER=0 LAB_FAILED=0
     mkdir -p /run/netns "$LAB_DIR"/{bpf,manifests,staging,clients,nodes}
     mount -t tmpfs egw-netns /run/netns || exit 1
@@ -201,15 +202,15 @@ lab_diagnose() {
 
 # ---- daemons -----------------------------------------------------------------------------------
 
-lab_daemon_start() { # NODE DAEMON
-    local node=$LAB_DIR/nodes/$1
+lab_daemon_start() { # NODE DAEMON; the loader may be another one, LAB_LOADER
+    local node=$LAB_DIR/nodes/$1 program=$LAB_BUILD/egressgw-$2
+    [ "$2" != loader ] || program=$LAB_LOADER
     rm -f "$node/$2.pid" "$node/$2.status"
     (
         trap - ERR
         set +e
         # By exec, so that the pid is the daemon's own and signals reach it.
-        (exec nsenter --net="/run/netns/$1" -- "$LAB_BUILD/egressgw-$2" \
-            --config "$node/egressgw.yaml") >>"$node/$2.log" 2>&1 {LAB_NEVER}>&- </dev/null &
+        (exec nsenter --net="/run/netns/$1" -- "$program" --config "$node/egressgw.yaml") >>"$node/$2.log" 2>&1 {LAB_NEVER}>&- </dev/null &
         echo $! >"$node/$2.pid"
         wait $!
         echo $? >"$node/$2.status"
@@ -234,7 +235,7 @@ lab_daemon_end() { # NODE DAEMON SIGNAL: returns once it is gone, fails with ano
 }
 
 lab_loader() { # NODE OPTION...: the loader as a command
-    lab_in "$1" "$LAB_BUILD/egressgw-loader" --config "$LAB_DIR/nodes/$1/egressgw.yaml" "${@:2}"
+    lab_in "$1" "$LAB_LOADER" --config "$LAB_DIR/nodes/$1/egressgw.yaml" "${@:2}"
 }
 
 lab_dump() { # NODE [OPTION...]

@@ -103,9 +103,10 @@ lab_progressed() { # NAME BYTES
     [ "$(lab_progress "$1")" -gt "$2" ]
 }
 
-# lab_advance NAME: waits until the transfer has moved another megabyte or two.
+# lab_advance NAME [AMOUNT]: waits until the transfer has moved another megabyte or two, or whatever
+# the client counts by AMOUNT.
 lab_advance() {
-    lab_wait 20 lab_progressed "$1" "$(($(lab_progress "$1") + 1048576))"
+    lab_wait 20 lab_progressed "$1" "$(($(lab_progress "$1") + ${2:-1048576}))"
 }
 
 lab_finish() { # NAME: waits for its end, shows what it said, and fails where it failed

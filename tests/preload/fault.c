@@ -6,11 +6,13 @@
  *   EGRESSGW_FAULT=CALL:ERROR:NUMBER   the NUMBER-th CALL, counted from 1, fails with ERROR (a
  *                                      number); with ERROR 0 the process dies there
  *
- * CALL is bpf, sendmsg, recvmsg, accept4, epoll_ctl or malloc. With NUMBER 0 nothing happens; at
- * its end the process says on standard error how many there were.
+ * CALL is bpf, link (bpf(2) that makes a link), sendmsg, recvmsg, accept4, epoll_ctl or malloc.
+ * With NUMBER 0 nothing happens; at its end the process says on standard error how many there were.
+ * With NUMBER -1 every one fails.
  */
 #include <dlfcn.h>
 #include <errno.h>
+#include <linux/bpf.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -50,7 +52,8 @@ __attribute__((destructor)) static void fault_tell(void)
  */
 static int strikes(const char *call)
 {
-    if (!fault.call[0] || strcmp(call, fault.call) != 0 || ++fault.count != fault.number)
+    if (!fault.call[0] || strcmp(call, fault.call) != 0 ||
+        (++fault.count != fault.number && fault.number != -1))
         return 0;
     if (!fault.error)
         kill(getpid(), SIGKILL);
@@ -67,7 +70,7 @@ long syscall(long number, ...)
     for (int i = 0; i < 6; i++)
         a[i] = va_arg(arguments, long);
     va_end(arguments);
-    if (number == SYS_bpf && strikes("bpf"))
+    if (number == SYS_bpf && (strikes("bpf") || (a[0] == BPF_LINK_CREATE && strikes("link"))))
         return -1;
     return NEXT(syscall)(number, a[0], a[1], a[2], a[3], a[4], a[5]);
 }

@@ -11,7 +11,7 @@
 
 #include "tests/tools/tool.h"
 
-enum { WORKERS = 64, BATCH = 64, DATAGRAM = 2048 };
+enum { WORKERS = 512, BATCH = 64, DATAGRAM = 2048 };
 
 static int listener, datagrams;
 static atomic_ulong blasted;
