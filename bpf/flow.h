@@ -174,7 +174,8 @@ static __always_inline int flow_is_outbound(const struct flow *flow, __u32 now)
 /*
  * Notes a packet from outside to a local endpoint, unless its answer would go directly anyway. A
  * TCP connection is noted even if no policy covers it: there is one chance to, and policies change.
- * A flow that the pod has opened stays one, whoever sends to its ports.
+ * A flow that the pod has opened stays one, whoever sends to its ports; a ping from outside has the
+ * key of none.
  */
 static __always_inline void flow_note_inbound(const struct packet *packet,
                                               const struct endpoint *endpoint)
@@ -187,7 +188,7 @@ static __always_inline void flow_note_inbound(const struct packet *packet,
         return;
     fresh.last_seen = clock_ticks();
     flow = bpf_map_lookup_elem(&flows, &packet->flow);
-    if (flow && flow_is_outbound(flow, fresh.last_seen))
+    if (flow && packet->icmp != ICMP_REQUEST && flow_is_outbound(flow, fresh.last_seen))
         return;
     if (flow && flow->flags & FLOW_INBOUND && flow->endpoint == fresh.endpoint) {
         flow_refresh(flow, fresh.last_seen);

@@ -93,7 +93,7 @@ static __always_inline int quote_read_v6(struct __sk_buff *skb, struct packet *q
 static __always_inline void quote_read_icmp(struct packet *quote,
                                             const struct icmp_echo_header *icmp)
 {
-    packet_parse_icmp(quote, icmp);
+    packet_parse_icmp(quote, icmp, quote->direction);
     if (quote->icmp != (quote->direction == OUTBOUND ? ICMP_REQUEST : ICMP_REPLY))
         quote->has_ports = 0;
 }

@@ -196,13 +196,19 @@ static __always_inline enum icmp_kind icmp_kind(const struct packet *packet, __u
     return type == ICMPV6_ECHO ? ICMP_REQUEST : type == ICMPV6_ECHOREPLY ? ICMP_REPLY : ICMP_OTHER;
 }
 
-/* The identifier of an echo stands for the port at the pod's end. */
+/*
+ * The identifier of an echo stands for the port of the end that asks, so that a pod's own pings are
+ * other flows than those of who pings the pod with the same identifier.
+ */
 static __always_inline void packet_parse_icmp(struct packet *packet,
-                                              const struct icmp_echo_header *icmp)
+                                              const struct icmp_echo_header *icmp,
+                                              enum direction direction)
 {
     packet->icmp = icmp_kind(packet, icmp->type);
-    if (packet->icmp == ICMP_REQUEST || packet->icmp == ICMP_REPLY)
-        packet_set_ports(packet, OUTBOUND, icmp->id, 0);
+    if (packet->icmp == ICMP_REQUEST)
+        packet_set_ports(packet, direction, icmp->id, 0);
+    else if (packet->icmp == ICMP_REPLY)
+        packet_set_ports(packet, direction, 0, icmp->id);
 }
 
 /* UDP-Lite and DCCP have their ports and their checksum where UDP has them. */
@@ -230,7 +236,7 @@ static __always_inline void packet_parse_l4(struct packet *packet, const void *l
         }
     } else if (packet->flow.protocol == (packet->version == 4 ? IPPROTO_ICMP : IPPROTO_ICMPV6)) {
         if (room >= sizeof(struct icmp_echo_header) && l4 + sizeof(struct icmp_echo_header) <= end)
-            packet_parse_icmp(packet, l4);
+            packet_parse_icmp(packet, l4, direction);
     }
 }
 
@@ -457,8 +463,6 @@ static __always_inline void packet_turn(struct packet *packet)
     packet->flow.local = packet->flow.remote;
     packet->flow.remote = address;
     packet->direction ^= OUTBOUND ^ INBOUND;
-    if (packet->icmp)
-        return;
     packet->flow.local_port_be = packet->flow.remote_port_be;
     packet->flow.remote_port_be = port_be;
 }

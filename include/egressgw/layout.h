@@ -155,8 +155,8 @@ _Static_assert(sizeof(struct settings) == 40, "layout of settings");
 /*
  * nat_forward: a flow as the pod sees it -> its mapping; nat_reverse: a flow as the gateway's
  * egress IP sees it -> the pod. `local` is the pod or the egress IP. ICMP echo: the identifier is
- * the local port, the remote port is 0. Each direction writes to its own entry only; whether a
- * mapping lives is decided by both (egressgw/nat_state.h).
+ * the port of the end that asks, the other one is 0. Each direction writes to its own entry only;
+ * whether a mapping lives is decided by both (egressgw/nat_state.h).
  */
 struct nat_key {
     struct ip_addr local;

@@ -294,6 +294,27 @@ static void test_outbound_flow_is_not_turned(void **state)
     expect_gateway(harness, &syn, NODE_OTHER);
 }
 
+/* Who pings the pod with the identifier of the pod's own ping gets his answer. */
+static void test_both_ends_ping_with_one_identifier(void **state)
+{
+    struct packet_spec request = worker_udp_out, reply = worker_udp_out, in = worker_udp_out;
+    struct harness *harness = *state;
+    struct frame frame;
+
+    put_worker(harness);
+    request.protocol = reply.protocol = in.protocol = IPPROTO_ICMP;
+    request.icmp_type = in.icmp_type = 8;
+    in.source = SERVER;
+    in.destination = POD;
+    expect_gateway(harness, &request, NODE_OTHER);
+    expect_gateway(harness, &reply, NODE_OTHER); /* nobody has asked */
+    frame_build(&frame, mac_uplink, mac_router, &in);
+    harness_ingress(harness, &frame);
+    expect_direct(harness, &reply);
+    expect_gateway(harness, &request, NODE_OTHER);
+    expect_direct(harness, &reply);
+}
+
 static void test_what_is_not_remembered(void **state)
 {
     struct packet_spec spec = worker_udp_out;
@@ -378,7 +399,7 @@ int main(void)
         TEST(test_another_pod_inherits_nothing),     TEST(test_pod_that_is_gone),
         TEST(test_dropped_flow_is_redirected_later), TEST(test_outbound_flow_is_not_turned),
         TEST(test_what_is_not_remembered),           TEST(test_fragments_follow_the_first),
-        TEST(test_answers_of_a_gateway_that_was),
+        TEST(test_answers_of_a_gateway_that_was),    TEST(test_both_ends_ping_with_one_identifier),
     };
 
     return cmocka_run_group_tests(tests, harness_network, NULL);

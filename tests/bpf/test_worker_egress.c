@@ -156,8 +156,10 @@ static void test_endpoint_of_another_node(void **state)
 
 static void put_inbound(struct harness *harness, const struct packet_spec *spec, uint32_t last_seen)
 {
-    struct nat_key key = flow_key(spec->protocol, spec->source, spec->source_port,
-                                  spec->destination, spec->destination_port);
+    int icmp = spec->protocol == IPPROTO_ICMP; /* the identifier is the other end's */
+    struct nat_key key =
+        flow_key(spec->protocol, spec->source, icmp ? 0 : spec->source_port, spec->destination,
+                 icmp ? spec->source_port : spec->destination_port);
     struct flow flow = {.flags = FLOW_INBOUND, .endpoint = TEST_HASH, .last_seen = last_seen};
 
     put_flow(harness, &key, &flow);

@@ -244,9 +244,9 @@ static void test_packets_that_are_no_ip_pass(void **state)
 static int inbound_noted(struct harness *harness, const struct packet_spec *spec)
 {
     int icmp = spec->protocol == IPPROTO_ICMP;
-    struct nat_key key = flow_key(spec->protocol, spec->destination,
-                                  icmp ? spec->source_port : spec->destination_port, spec->source,
-                                  icmp ? 0 : spec->source_port);
+    struct nat_key key =
+        flow_key(spec->protocol, spec->destination, icmp ? 0 : spec->destination_port, spec->source,
+                 spec->source_port);
     struct frame frame;
     struct flow flow;
 

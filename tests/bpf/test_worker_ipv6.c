@@ -268,8 +268,10 @@ static void test_unknown_endpoint(void **state)
 
 static void put_inbound(struct harness *harness, const struct packet_spec *spec)
 {
-    struct nat_key key = flow_key(spec->protocol, spec->source, spec->source_port,
-                                  spec->destination, spec->destination_port);
+    int icmp = spec->protocol == IPPROTO_ICMPV6; /* the identifier is the other end's */
+    struct nat_key key =
+        flow_key(spec->protocol, spec->source, icmp ? 0 : spec->source_port, spec->destination,
+                 icmp ? spec->source_port : spec->destination_port);
     struct flow flow = {.flags = FLOW_INBOUND, .endpoint = TEST_HASH, .last_seen = ticks_now()};
 
     put_flow(harness, &key, &flow);
@@ -294,9 +296,9 @@ static void test_answers_of_inbound_flows(void **state)
 static int inbound_noted(struct harness *harness, const struct packet_spec *spec)
 {
     int icmp = spec->protocol == IPPROTO_ICMPV6;
-    struct nat_key key = flow_key(spec->protocol, spec->destination,
-                                  icmp ? spec->source_port : spec->destination_port, spec->source,
-                                  icmp ? 0 : spec->source_port);
+    struct nat_key key =
+        flow_key(spec->protocol, spec->destination, icmp ? 0 : spec->destination_port, spec->source,
+                 spec->source_port);
     struct frame frame;
     struct flow flow;
 
