@@ -19,6 +19,7 @@ LAB_ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 LAB_SERVER=198.51.100.10
 LAB_PORT=8080
 LAB_DAEMONS="loader planner watcher"
+LAB_SECONDS=600 # after which servers and long clients end by themselves
 LAB_UNDERLAY=172.22.48.0/20
 
 . "$LAB_ROOT/tests/lab/network.sh"

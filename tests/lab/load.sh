@@ -45,12 +45,12 @@ load_settled() {
 }
 
 load_begin() {
-    local client
+    local client numbers=(-c 10000000 -i 2000 -t "$LAB_SECONDS" -u)
     lab_sources_reset
     lab_client load4 nginx load $LAB_SERVER $LAB_PORT -o $LOAD_OPEN -n $LOAD_NEW -e $LOAD_GATEWAY
     lab_client load6 nginx load $LAB_SERVER6 $LAB_PORT -o $LOAD_OPEN -n $LOAD_NEW -e $LOAD_GATEWAY6
-    lab_client numbers4 nginx sequence $LAB_SERVER $LAB_PORT -c 10000000 -i 2000 -u -e $LOAD_GATEWAY
-    lab_client numbers6 nginx sequence $LAB_SERVER6 $LAB_PORT -c 10000000 -i 2000 -u -e $LOAD_GATEWAY6
+    lab_client numbers4 nginx sequence $LAB_SERVER $LAB_PORT "${numbers[@]}" -e $LOAD_GATEWAY
+    lab_client numbers6 nginx sequence $LAB_SERVER6 $LAB_PORT "${numbers[@]}" -e $LOAD_GATEWAY6
     for client in $LOAD_CLIENTS; do lab_heard "$client" started; done
 }
 

@@ -60,10 +60,10 @@ NFT
     lab_serve outside "$LAB_SERVER"
 }
 
-# lab_serve NAMESPACE ADDRESS [PORT]: a server, ready when this returns.
+# lab_serve NAMESPACE ADDRESS [PORT]: a server, ready when this returns. It ends after LAB_SECONDS.
 lab_serve() {
     local ready=$LAB_DIR/clients/serve-$1-$2-${3:-$LAB_PORT}
-    lab_in "$1" "$LAB_TOOLS/serve" "$2" "${3:-$LAB_PORT}" >"$ready" 2>&1 {LAB_NEVER}>&- &
+    lab_in "$1" "$LAB_TOOLS/serve" "$2" "${3:-$LAB_PORT}" "$LAB_SECONDS" >"$ready" 2>&1 {LAB_NEVER}>&- &
     disown $!
     lab_wait 5 grep -q ready "$ready"
 }

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * sequence ADDRESS PORT [-c COUNT] [-i MICROSECONDS] [-e EXPECTED-ADDRESS] [-u]
+ * sequence ADDRESS PORT [-c COUNT] [-i MICROSECONDS] [-e EXPECTED-ADDRESS] [-u] [-t SECONDS]
  *
  * Numbered datagrams to the lab's server, one every -i (1000), and its answers. Says "started"
  * after the first answer, and at the end sent N received N lost N foreign N where foreign counts
  * answers that name another source than the first one's (or than -e). -u ends when a line is read
- * from stdin, at the latest after COUNT.
+ * from stdin, at the latest after COUNT. Gives up after -t (300) seconds.
  */
 #include <poll.h>
 
@@ -83,10 +83,11 @@ int main(int argc, char **argv)
 {
     struct sequence sequence = {.limit = 1000, .interval_ns = 1000000};
     struct tool_address server;
+    unsigned long seconds = 300;
     bool until = false;
     int option;
 
-    while ((option = getopt(argc, argv, "c:i:e:u")) != -1) {
+    while ((option = getopt(argc, argv, "c:i:e:ut:")) != -1) {
         if (option == 'c')
             sequence.limit = tool_number(optarg, 1, 10000000);
         else if (option == 'i')
@@ -95,12 +96,15 @@ int main(int argc, char **argv)
             snprintf(sequence.expected, sizeof(sequence.expected), "%s", optarg);
         else if (option == 'u')
             until = true;
+        else if (option == 't')
+            seconds = tool_number(optarg, 1, 86400);
         else
             return 1;
     }
     if (argc - optind != 2)
-        tool_fail("usage: sequence ADDRESS PORT [-c COUNT] [-i MICROSECONDS] [-e ADDRESS] [-u]");
-    alarm(300);
+        tool_fail("usage: sequence ADDRESS PORT [-c COUNT] [-i MICROSECONDS] [-e ADDRESS] [-u] [-t "
+                  "SECONDS]");
+    alarm((unsigned)seconds);
     server = tool_address_parse(argv[optind], tool_number(argv[optind + 1], 1, 65535));
     sequence.seen = calloc(sequence.limit, 1);
     sequence.fd = tool_socket(SOCK_DGRAM, NULL, server.any.sa_family, 1000);
