@@ -65,7 +65,7 @@ lab_serve() {
     local ready=$LAB_DIR/clients/serve-$1-$2-${3:-$LAB_PORT}
     lab_in "$1" "$LAB_TOOLS/serve" "$2" "${3:-$LAB_PORT}" "$LAB_SECONDS" >"$ready" 2>&1 {LAB_NEVER}>&- &
     disown $!
-    lab_wait 5 grep -q ready "$ready"
+    lab_wait 20 grep -q ready "$ready"
 }
 
 # lab_uplink NODE INTERFACE: a cable from the node to the bridge.
