@@ -3,6 +3,7 @@
 
 #include <assert.h>
 
+#include "common/hash.h"
 #include "planner/stable_hash.h"
 
 struct pair_key {
@@ -10,9 +11,10 @@ struct pair_key {
     string_id value;
 };
 
-/* What a set is looked up by: pairs sorted by key number. */
+/* What a set is looked up by: its labels as they were given, or the set itself. */
 struct set_key {
-    struct label_pair *const *pairs;
+    const struct label_set *same;
+    const struct label *labels;
     size_t count;
 };
 
@@ -24,16 +26,24 @@ static bool label_pair_equal(const void *item, const void *key)
     return pair->key == wanted->key && pair->value == wanted->value;
 }
 
+/* Numbers need strings to be looked up, so the texts are compared: a set that is there already, as
+ * most are, costs one look-up. */
 static bool label_set_equal(const void *item, const void *key)
 {
     const struct label_set *set = item;
     const struct set_key *wanted = key;
 
+    if (wanted->same)
+        return set == wanted->same;
     if (set->count != wanted->count)
         return false;
-    for (size_t i = 0; i < wanted->count; i++)
-        if (set->items[i].pair != wanted->pairs[i])
+    for (uint32_t i = 0; i < set->count; i++) {
+        const struct label_use *use = &set->items[set->items[i].given];
+
+        if (!text_equal(strings_text(set->strings, use->key), wanted->labels[i].key) ||
+            !text_equal(strings_text(set->strings, use->value), wanted->labels[i].value))
             return false;
+    }
     return true;
 }
 
@@ -105,73 +115,6 @@ static bool labels_replaced(const struct label *label, const struct label *extra
     return false;
 }
 
-static int label_pair_order(const void *a, const void *b)
-{
-    const struct label_pair *first = *(struct label_pair *const *)a;
-    const struct label_pair *second = *(struct label_pair *const *)b;
-
-    return (first->key > second->key) - (first->key < second->key);
-}
-
-/* Fills `pairs` (room for all) and returns how many there are. */
-static size_t label_pairs_collect(struct label_store *store, const struct labels *labels,
-                                  const struct label *extras, size_t extra_count,
-                                  struct label_pair **pairs)
-{
-    size_t count = 0;
-
-    for (size_t i = 0; i < labels->count; i++)
-        if (!labels_replaced(&labels->items[i], extras, extra_count))
-            pairs[count++] = label_pair_of(store, &labels->items[i]);
-    for (size_t i = 0; i < extra_count; i++)
-        pairs[count++] = label_pair_of(store, &extras[i]);
-    qsort(pairs, count, sizeof(pairs[0]), label_pair_order);
-    return count;
-}
-
-/* A new set, which takes over the references to its pairs. */
-static struct label_set *label_set_new(struct label_store *store, const struct set_key *key,
-                                       uint64_t hash)
-{
-    struct label_set *set = memory_new(1, sizeof(*set) + key->count * sizeof(set->items[0]));
-
-    set->hash = hash;
-    set->count = (uint32_t)key->count;
-    for (size_t i = 0; i < key->count; i++) {
-        struct label_pair *pair = key->pairs[i];
-
-        set->items[i] = (struct label_use){pair->key, pair->value, pair, pair->sets.count};
-        pointers_append(&pair->sets, set);
-    }
-    memory_hash_add(&store->sets, hash, set);
-    return set;
-}
-
-struct label_set *label_set_acquire(struct label_store *store, const struct labels *labels,
-                                    const struct label *extras, size_t extra_count)
-{
-    struct label_pair *few[32];
-    size_t room = labels->count + extra_count;
-    _cleanup_free_ struct label_pair **many =
-        room > ARRAY_SIZE(few) ? memory_new(room, sizeof(*many)) : NULL;
-    struct label_pair **pairs = many ? many : few;
-    struct set_key key = {pairs, label_pairs_collect(store, labels, extras, extra_count, pairs)};
-    uint64_t hash = STABLE_HASH_START;
-
-    for (size_t i = 0; i < key.count; i++)
-        hash = stable_hash_mix(hash ^ label_pair_hash(pairs[i]->key, pairs[i]->value));
-
-    struct label_set *set = hash_find(&store->sets, hash, &key);
-
-    if (set)
-        for (size_t i = 0; i < key.count; i++)
-            label_pair_release(store, pairs[i]);
-    else
-        set = label_set_new(store, &key, hash);
-    set->uses++;
-    return set;
-}
-
 static struct label_use *label_set_use(struct label_set *set, string_id key)
 {
     uint32_t low = 0, high = set->count;
@@ -185,6 +128,87 @@ static struct label_use *label_set_use(struct label_set *set, string_id key)
             high = middle;
     }
     return low < set->count && set->items[low].key == key ? &set->items[low] : NULL;
+}
+
+static int label_use_order(const void *a, const void *b)
+{
+    const struct label_use *first = a, *second = b;
+
+    return (first->key > second->key) - (first->key < second->key);
+}
+
+static struct label_set *label_set_new(struct label_store *store, const struct set_key *key,
+                                       uint64_t hash)
+{
+    struct label_set *set = memory_new(1, sizeof(*set) + key->count * sizeof(set->items[0]));
+
+    set->strings = store->strings;
+    set->hash = hash;
+    set->count = (uint32_t)key->count;
+    for (uint32_t i = 0; i < set->count; i++) {
+        struct label_pair *pair = label_pair_of(store, &key->labels[i]);
+
+        set->items[i] = (struct label_use){
+            .key = pair->key,
+            .value = pair->value,
+            .pair = pair,
+            .position = pair->sets.count,
+        };
+        pointers_append(&pair->sets, set);
+    }
+    qsort(set->items, set->count, sizeof(set->items[0]), label_use_order);
+    for (uint32_t i = 0; i < set->count; i++) {
+        string_id number = strings_find(store->strings, key->labels[i].key);
+
+        set->items[i].given = (uint32_t)(label_set_use(set, number) - set->items);
+    }
+    memory_hash_add(&store->sets, hash, set);
+    return set;
+}
+
+/* Fills `given` (room for all) and returns how many there are. */
+static size_t labels_given(const struct labels *labels, const struct label *extras,
+                           size_t extra_count, struct label *given)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < labels->count; i++)
+        if (!labels_replaced(&labels->items[i], extras, extra_count))
+            given[count++] = labels->items[i];
+    for (size_t i = 0; i < extra_count; i++)
+        given[count++] = extras[i];
+    return count;
+}
+
+static uint64_t label_set_hash(const struct set_key *key)
+{
+    uint64_t hash = STABLE_HASH_START;
+
+    for (size_t i = 0; i < key->count; i++) {
+        const struct label *label = &key->labels[i];
+
+        hash = stable_hash_mix(hash ^ hash_bytes(label->key.data, label->key.length));
+        hash = stable_hash_mix(hash ^ hash_bytes(label->value.data, label->value.length));
+    }
+    return hash;
+}
+
+struct label_set *label_set_acquire(struct label_store *store, const struct labels *labels,
+                                    const struct label *extras, size_t extra_count)
+{
+    struct label few[32];
+    size_t room = labels->count + extra_count;
+    _cleanup_free_ struct label *many =
+        room > ARRAY_SIZE(few) ? memory_new(room, sizeof(*many)) : NULL;
+    struct label *given = many ? many : few;
+    struct set_key key = {NULL, given, labels_given(labels, extras, extra_count, given)};
+    uint64_t hash = label_set_hash(&key);
+    struct label_set *set = hash_find(&store->sets, hash, &key);
+
+    if (!set)
+        set = label_set_new(store, &key, hash);
+    set->uses++;
+    return set;
 }
 
 string_id label_set_value(const struct label_set *set, string_id key)
@@ -211,11 +235,7 @@ void label_set_release(struct label_store *store, struct label_set *set)
 {
     if (!set || --set->uses > 0)
         return;
-    _cleanup_free_ struct label_pair **pairs = memory_new(set->count, sizeof(*pairs));
-
-    for (uint32_t i = 0; i < set->count; i++)
-        pairs[i] = set->items[i].pair;
-    hash_remove(&store->sets, set->hash, &(struct set_key){pairs, set->count});
+    hash_remove(&store->sets, set->hash, &(struct set_key){.same = set});
     for (uint32_t i = 0; i < set->count; i++) {
         label_pair_forget(set->items[i].pair, set->items[i].position);
         label_pair_release(store, set->items[i].pair);

@@ -34,6 +34,7 @@ struct label_use {
     string_id value;
     struct label_pair *pair;
     uint32_t position; /* in pair->sets */
+    uint32_t given;    /* in items[] of the set, of the label that was given at this one's place */
 };
 
 struct plan_pod;
@@ -42,6 +43,7 @@ LIST_HEAD(set_pods, plan_pod);
 LIST_HEAD(set_namespaces, plan_namespace);
 
 struct label_set {
+    const struct strings *strings;
     uint64_t hash;
     uint32_t uses;
     uint32_t count;
