@@ -39,6 +39,7 @@ struct label_use {
 
 struct plan_pod;
 struct plan_namespace;
+struct profile;
 LIST_HEAD(set_pods, plan_pod);
 LIST_HEAD(set_namespaces, plan_namespace);
 
@@ -49,7 +50,11 @@ struct label_set {
     uint32_t count;
     struct set_pods pods;             /* pods with exactly these labels */
     struct set_namespaces namespaces; /* namespaces with exactly these labels */
-    struct label_use items[];         /* sorted by key number */
+    /* What the last pod with these labels was selected by, in the update of that number. */
+    uint64_t selected;
+    const struct plan_namespace *selected_namespace;
+    struct profile *selected_profile;
+    struct label_use items[]; /* sorted by key number */
 };
 
 struct label_store {

@@ -178,18 +178,33 @@ void pods_sweep(struct plan *plan)
     pointers_clear(&gone);
 }
 
+/* Pods with the same labels in one namespace are selected by the same policies, as long as no
+ * policy asks for the node: the first of them in an update answers for all. */
+static void pod_select(struct plan *plan, struct plan_pod *pod, struct pointers *policies)
+{
+    struct label_set *set = pod->labels;
+
+    if (set->selected != plan->pod_updates || set->selected_namespace != pod->namespace ||
+        plan->rules_on[SCOPE_NODE]) {
+        policies->count = 0;
+        index_select(plan, pod, policies);
+        set->selected_profile = profile_of(plan, policies);
+        set->selected_namespace = pod->namespace;
+        set->selected = plan->pod_updates;
+    }
+    profile_join(plan, pod, set->selected_profile);
+}
+
 void pods_update(struct plan *plan)
 {
     struct pointers policies = {0};
     struct plan_pod *pod;
 
+    plan->pod_updates++;
     while ((pod = TAILQ_FIRST(&plan->marked_pods))) {
         TAILQ_REMOVE(&plan->marked_pods, pod, mark);
-        if (pod->marks & MARK_SELECT) {
-            policies.count = 0;
-            index_select(plan, pod, &policies);
-            profile_join(plan, pod, &policies);
-        }
+        if (pod->marks & MARK_SELECT)
+            pod_select(plan, pod, &policies);
         pod->marks = 0;
         for (uint32_t i = 0; i < pod->address_count; i++)
             endpoint_refresh(plan, &pod->addresses[i].address);

@@ -143,7 +143,7 @@ static int policy_number_order(const void *a, const void *b)
     return (first->number > second->number) - (first->number < second->number);
 }
 
-static struct profile *profile_of(struct plan *plan, struct pointers *policies)
+struct profile *profile_of(struct plan *plan, struct pointers *policies)
 {
     struct profile *profile;
     uint64_t hash;
@@ -198,10 +198,8 @@ void profile_leave(struct plan *plan, struct plan_pod *pod)
     }
 }
 
-void profile_join(struct plan *plan, struct plan_pod *pod, struct pointers *policies)
+void profile_join(struct plan *plan, struct plan_pod *pod, struct profile *profile)
 {
-    struct profile *profile = profile_of(plan, policies);
-
     if (profile == pod->profile)
         return;
     profile_leave(plan, pod);

@@ -8,8 +8,11 @@
 void profiles_init(struct plan *plan);
 void profiles_clear(struct plan *plan);
 
-/* Gives a pod the profile of these policies (none: no profile). Reorders `policies`. */
-void profile_join(struct plan *plan, struct plan_pod *pod, struct pointers *policies);
+/* The profile of these policies, made where it is not there yet; NULL: of none. Reorders
+ * `policies`. The caller has a pod join it. */
+struct profile *profile_of(struct plan *plan, struct pointers *policies);
+/* Gives a pod the profile, which may be NULL. */
+void profile_join(struct plan *plan, struct plan_pod *pod, struct profile *profile);
 void profile_leave(struct plan *plan, struct plan_pod *pod);
 
 /* `profile` may be NULL: it has no policy. */

@@ -338,6 +338,7 @@ struct plan {
     uint32_t local_gateways;      /* policies with local_gateway */
     uint32_t rules_on[SCOPES];    /* rules with a condition on such labels */
     uint64_t visit;
+    uint64_t pod_updates;
 
     struct marked_nodes marked_nodes;
     struct marked_policies marked_policies;
