@@ -133,6 +133,10 @@ etcdctl() {
     lab_in "$CLUSTER_SPACE" "$CLUSTER_PROGRAMS/etcdctl" --endpoints http://127.0.0.1:2379 "$@"
 }
 
+cluster_compact() { # etcd forgets all but the present
+    etcdctl compact "$(etcdctl get --write-out json none | sed 's/.*"revision":\([0-9]*\).*/\1/')" >/dev/null
+}
+
 # cluster_start [FURTHER-OPTION...]: the lab's fabric and both servers. Nothing of deploy/ is there yet.
 cluster_start() {
     lab_fabric

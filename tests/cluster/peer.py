@@ -5,6 +5,9 @@
     peer.py serve PORT MODE     an API server that sends what a real one does not
     peer.py cut PORT HOST PORT BYTES
                                 passes bytes on, and cuts each connection after so many of them
+    peer.py hold PORT HOST PORT PKI FILE
+                                passes requests on to an API server, as the test's admin; the first one
+                                that asks for a further page of a list waits until FILE is there
     peer.py proxy PORT          an HTTP proxy that knows CONNECT
     peer.py secure PORT CERTIFICATE KEY
                                 one that sends a short list by TLS, on 127.0.0.1 and ::1
@@ -14,8 +17,10 @@ Each listens on 127.0.0.1 and says "ready" when it does.
 """
 import asyncio
 import gzip
+import os
 import ssl
 import sys
+import time
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
 SYNCED = (b'{"type":"BOOKMARK","object":{"metadata":{"resourceVersion":"%d",'
@@ -111,7 +116,22 @@ async def truncated(request, writer):
     writer.write(OK + b"\r\n" + POD[:60] % (b"ADDED", b"a") + b"\n" + SYNCED % 5)
 
 
-MODES = {"content_type": content_type, "status": status, "utf8": utf8, "truncated": truncated,
+BUSY = [b"429 Too Many Requests", b"503 Service Unavailable"]
+
+
+async def busy(request, writer):
+    """Says twice that it has no time and when it will have some; tells when each request came."""
+    print("request", time.monotonic_ns() // 1000000, flush=True)
+    if BUSY:
+        writer.write(b"HTTP/1.1 %s\r\nRetry-After: 2\r\nContent-Type: application/json\r\n"
+                     b"Content-Length: 28\r\n\r\n" % BUSY.pop(0) + b'{"kind":"Status","code":429}')
+        return
+    writer.write(OK + b"\r\n" + SYNCED % 5)
+    await writer.drain()
+    await asyncio.sleep(3600)
+
+
+MODES = {"busy": busy, "content_type": content_type, "status": status, "utf8": utf8, "truncated": truncated,
          "line": line_of_100_mib, "bomb": compressed_bomb, "list": endless_list,
          "redirect": redirect, "slow": slow, "deep": deep, "numbers": numbers, "twice": twice}
 
@@ -148,6 +168,31 @@ def cutter(host, port, limit):
     async def serve(reader, writer):
         far_reader, far_writer = await asyncio.open_connection(host, port)
         await asyncio.gather(pump(reader, far_writer, 1 << 40), pump(far_reader, writer, limit))
+    return serve
+
+
+def holder(host, port, pki, path):
+    """One request a connection: the next one may meet another server."""
+    context = ssl.create_default_context(cafile=f"{pki}/ca.crt")
+    context.load_cert_chain(f"{pki}/admin.crt", f"{pki}/admin.key")
+    held = []
+
+    async def serve(reader, writer):
+        request = await reader.readuntil(b"\r\n\r\n")
+        first, rest = request.split(b"\r\n", 1)
+        page = b"continue=" in first and not held
+        if page:
+            held.append(first)
+            print("held", flush=True)
+            while not os.path.exists(path):
+                await asyncio.sleep(0.02)
+        far_reader, far_writer = await asyncio.open_connection(host, port, ssl=context)
+        far_writer.write(first + b"\r\nConnection: close\r\n" + rest)
+        answer = await far_reader.readuntil(b"\r\n")
+        if page:
+            print("answer", answer.split()[1].decode(), flush=True)
+        writer.write(answer)
+        await pump(far_reader, writer, 1 << 40)
     return serve
 
 
@@ -195,6 +240,7 @@ async def main(kind, *arguments):
     else:
         port = int(arguments[0])
         handler = {"serve": lambda: server(arguments[1]), "proxy": lambda: proxy,
+                   "hold": lambda: holder(arguments[1], int(arguments[2]), *arguments[3:]),
                    "cut": lambda: cutter(arguments[1], int(arguments[2]), int(arguments[3]))}[kind]()
         await asyncio.start_server(handler, "127.0.0.1", port)
     print("ready", flush=True)
