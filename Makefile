@@ -177,7 +177,8 @@ tests: all $(OTHER_LOADERS) $(UNIT_TESTS) $(BPF_TESTS) $(TOOLS) $(PRELOADS) $(BE
 deps:
 	@./tests/deps
 
-demo: deps
+demo:
+	@./tests/deps demo
 	@$(MAKE) --no-print-directory all $(TOOLS)
 	@./tests/lab/demo $(BUILD)
 
