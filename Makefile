@@ -9,7 +9,7 @@
 # make native bpf-coverage  the datapath compiled for this machine, and which of its branches tests reach (root)
 # make lint       checkers of the sources: format, shellcheck, clang-tidy, gcc's analyzer and conversions
 # make soak       the tests that have a long form, in that: hours (docs/analysis.md)
-# make bench      measures the datapath and the planner beside their peers (root)
+# make bench      measures the datapath, the watcher, the planner and the loader beside their peers (root)
 # make install    DESTDIR= PREFIX=/usr
 # make format     formats the sources
 #

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * measure stream|packets|connections|latency ADDRESS PORT [-d MILLISECONDS] [-c COUNT] [-P THREADS]
+ *     [-f FLOWS]
  *
  * What the benchmark measures against the lab's server, one line each:
  *   stream       bytes per second that one TCP connection delivers
- *   packets      datagrams per second, of 64-byte frames, that arrive at the server
+ *   packets      datagrams per second, of 64-byte frames, that arrive at the server; with -f FLOWS
+ *                each belongs to the next of so many flows
  *   connections  connections per second, each with a question and its answer
  *   latency      p50 and p99 of COUNT requests of 64 bytes on an open connection, microseconds
  */
@@ -12,13 +14,13 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-#include "tests/tools/tool.h"
+#include "tests/tools/raw.h"
 
-enum { FRAME_PAYLOAD = 64 - 14 - 20 - 8, BATCH = 64, THREADS = 64 };
+enum { FRAME_PAYLOAD = 64 - 14 - 20 - 8, BATCH = 64, THREADS = 64, FLOWS = 16384 };
 
 static struct tool_address server;
 static uint64_t duration_ns = 1000000000;
-static unsigned long count = 10000, threads = 1;
+static unsigned long count = 10000, threads = 1, flows;
 static atomic_ulong total;
 
 static int connection_open(const char *request)
@@ -75,6 +77,35 @@ static void *packets_send(void *unused)
     return unused;
 }
 
+/* From a raw socket, since one socket has one flow. */
+static void *flows_send(void *unused)
+{
+    static const uint8_t data[FRAME_PAYLOAD] = {TOOL_UDP_BLAST};
+    uint16_t port =
+        ntohs(server.any.sa_family == AF_INET ? server.v4.sin_port : server.v6.sin6_port);
+    struct raw raw = raw_open(&server, IPPROTO_UDP);
+    struct raw_packet *packets = calloc(flows, sizeof(*packets));
+    struct iovec *parts = calloc(flows, sizeof(*parts));
+    struct mmsghdr messages[BATCH] = {0};
+    uint64_t start_ns = tool_now_ns();
+    unsigned long next = 0;
+
+    if (!packets || !parts)
+        tool_fail("out of memory");
+    for (unsigned long i = 0; i < flows; i++)
+        parts[i] = (struct iovec){&packets[i], raw_build(&raw, (uint16_t)(10000 + i), port, data,
+                                                         sizeof(data), &packets[i])};
+    while (tool_now_ns() - start_ns < duration_ns) {
+        for (int i = 0; i < BATCH; i++, next = (next + 1) % flows)
+            messages[i].msg_hdr = (struct msghdr){.msg_iov = &parts[next], .msg_iovlen = 1};
+        (void)!sendmmsg(raw.fd, messages, BATCH, 0);
+    }
+    close(raw.fd);
+    free(parts);
+    free(packets);
+    return unused;
+}
+
 static void *connections_make(void *unused)
 {
     uint64_t start_ns = tool_now_ns();
@@ -108,7 +139,7 @@ static void packets_measure(void)
 
     number_read(connection_open(TOOL_COUNT));
     start_ns = tool_now_ns();
-    threads_run(packets_send);
+    threads_run(flows ? flows_send : packets_send);
     printf("%.0f\n", (double)number_read(connection_open(TOOL_COUNT)) * 1e9 /
                          (double)(tool_now_ns() - start_ns));
 }
@@ -161,19 +192,21 @@ int main(int argc, char **argv)
                  {"latency", latency_measure}};
     int option;
 
-    while ((option = getopt(argc, argv, "d:c:P:")) != -1) {
+    while ((option = getopt(argc, argv, "d:c:P:f:")) != -1) {
         if (option == 'd')
             duration_ns = tool_number(optarg, 1, 60000) * 1000000;
         else if (option == 'c')
             count = tool_number(optarg, 1, 10000000);
         else if (option == 'P')
             threads = tool_number(optarg, 1, THREADS);
+        else if (option == 'f')
+            flows = tool_number(optarg, 1, FLOWS);
         else
             return 1;
     }
     if (argc - optind != 3)
         tool_fail("usage: measure stream|packets|connections|latency ADDRESS PORT"
-                  " [-d MILLISECONDS] [-c COUNT] [-P THREADS]");
+                  " [-d MILLISECONDS] [-c COUNT] [-P THREADS] [-f FLOWS]");
     alarm(120);
     server = tool_address_parse(argv[optind + 1], tool_number(argv[optind + 2], 1, 65535));
     for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
