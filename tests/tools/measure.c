@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * measure stream|packets|connections|latency ADDRESS PORT [-d MILLISECONDS] [-c COUNT] [-P THREADS]
+ * measure stream|packets|connections|setup|latency ADDRESS PORT [-d MILLISECONDS] [-c COUNT] [-P
+ * THREADS]
  *     [-f FLOWS]
  *
  * What the benchmark measures against the lab's server, one line each:
@@ -8,6 +9,8 @@
  *   packets      datagrams per second, of 64-byte frames, that arrive at the server; with -f FLOWS
  *                each belongs to the next of so many flows
  *   connections  connections per second, each with a question and its answer
+ *   setup        p50, p99 and most of COUNT connections one after another, each with a question and
+ *                its answer, microseconds
  *   latency      p50 and p99 of COUNT requests of 64 bytes on an open connection, microseconds
  */
 #include <netinet/tcp.h>
@@ -106,17 +109,22 @@ static void *flows_send(void *unused)
     return unused;
 }
 
+static void connection_make(void)
+{
+    int fd = connection_open(TOOL_WHO);
+    char line[TOOL_LINE];
+
+    if (!tool_read_line(fd, line, sizeof(line)))
+        tool_fail("no answer: %s", strerror(errno));
+    close(fd);
+}
+
 static void *connections_make(void *unused)
 {
     uint64_t start_ns = tool_now_ns();
-    char line[TOOL_LINE];
 
     while (tool_now_ns() - start_ns < duration_ns) {
-        int fd = connection_open(TOOL_WHO);
-
-        if (!tool_read_line(fd, line, sizeof(line)))
-            tool_fail("no answer: %s", strerror(errno));
-        close(fd);
+        connection_make();
         atomic_fetch_add(&total, 1);
     }
     return unused;
@@ -159,14 +167,42 @@ static int number_compare(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
-static void latency_measure(void)
+static uint64_t *times_new(void)
 {
     uint64_t *times_ns = calloc(count, sizeof(*times_ns));
-    int fd = connection_open(TOOL_ECHO);
-    char record[TOOL_RECORD] = {0};
 
     if (!times_ns)
         tool_fail("out of memory");
+    return times_ns;
+}
+
+static double time_share(const uint64_t *times_ns, unsigned long of_100)
+{
+    return (double)times_ns[(count - 1) * of_100 / 100] / 1e3;
+}
+
+static void setup_measure(void)
+{
+    uint64_t *times_ns = times_new();
+
+    for (unsigned long i = 0; i < count; i++) {
+        uint64_t start_ns = tool_now_ns();
+
+        connection_make();
+        times_ns[i] = tool_now_ns() - start_ns;
+    }
+    qsort(times_ns, count, sizeof(*times_ns), number_compare);
+    printf("%.1f %.1f %.1f\n", time_share(times_ns, 50), time_share(times_ns, 99),
+           time_share(times_ns, 100));
+    free(times_ns);
+}
+
+static void latency_measure(void)
+{
+    uint64_t *times_ns = times_new();
+    int fd = connection_open(TOOL_ECHO);
+    char record[TOOL_RECORD] = {0};
+
     for (unsigned long i = 0; i < count; i++) {
         uint64_t start_ns = tool_now_ns();
 
@@ -176,8 +212,7 @@ static void latency_measure(void)
         times_ns[i] = tool_now_ns() - start_ns;
     }
     qsort(times_ns, count, sizeof(*times_ns), number_compare);
-    printf("%.1f %.1f\n", (double)times_ns[count / 2] / 1e3,
-           (double)times_ns[count * 99 / 100] / 1e3);
+    printf("%.1f %.1f\n", time_share(times_ns, 50), time_share(times_ns, 99));
     free(times_ns);
 }
 
@@ -189,6 +224,7 @@ int main(int argc, char **argv)
     } kinds[] = {{"stream", stream_measure},
                  {"packets", packets_measure},
                  {"connections", connections_measure},
+                 {"setup", setup_measure},
                  {"latency", latency_measure}};
     int option;
 
@@ -205,7 +241,7 @@ int main(int argc, char **argv)
             return 1;
     }
     if (argc - optind != 3)
-        tool_fail("usage: measure stream|packets|connections|latency ADDRESS PORT"
+        tool_fail("usage: measure stream|packets|connections|setup|latency ADDRESS PORT"
                   " [-d MILLISECONDS] [-c COUNT] [-P THREADS] [-f FLOWS]");
     alarm(120);
     server = tool_address_parse(argv[optind + 1], tool_number(argv[optind + 2], 1, 65535));
@@ -214,5 +250,5 @@ int main(int argc, char **argv)
             kinds[i].measure();
             return 0;
         }
-    tool_fail("%s: stream, packets, connections or latency is needed", argv[optind]);
+    tool_fail("%s: stream, packets, connections, setup or latency is needed", argv[optind]);
 }
