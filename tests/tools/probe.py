@@ -6,9 +6,18 @@ import os
 import socket
 import struct
 import sys
+import time
 
 TIMEOUT = 5
 IP_RECVERR = 11
+SO_RCVBUFFORCE = 33
+BATCH = 8
+DO_NOT_FRAGMENT = 2
+# Of each family: level, MTU_DISCOVER and MTU of a socket, and a datagram's headers.
+MTU_OPTIONS = {
+    socket.AF_INET: (socket.IPPROTO_IP, 10, 14, 28),
+    socket.AF_INET6: (socket.IPPROTO_IPV6, 23, 24, 48),
+}
 
 
 def checksum(data):
@@ -18,9 +27,20 @@ def checksum(data):
     return ~total & 0xFFFF
 
 
+def family_of(address):
+    return socket.AF_INET6 if ":" in address else socket.AF_INET
+
+
+def datagram_socket(address):
+    """With room for a batch of jumbo frames, each of which may take 32 KiB of it."""
+    fresh = socket.socket(family_of(address), socket.SOCK_DGRAM)
+    fresh.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 1 << 20)
+    return fresh
+
+
 def serve(address, port):
-    """Sends datagrams back as they are, and packets of the protocols that raw() sends."""
-    server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    """Sends datagrams back as they are."""
+    server = datagram_socket(address)
     server.bind((address, int(port)))
     print("ready", flush=True)
     while True:
@@ -29,6 +49,7 @@ def serve(address, port):
 
 
 def serve_raw(protocol):
+    """Sends packets of a protocol that raw() sends back."""
     server = socket.socket(socket.AF_INET, socket.SOCK_RAW, int(protocol))
     print("ready", flush=True)
     while True:
@@ -42,6 +63,46 @@ def datagram(address, port, size):
     data = os.urandom(int(size))
     client.sendto(data, (address, int(port)))
     print("same" if client.recv(65535) == data else "different")
+
+
+def exchange(client, size, start):
+    """Sends some datagrams and waits for their answers; the bytes that came back as they were."""
+    sent = {}
+    answered = 0
+    for number in range(start, start + BATCH):
+        head = struct.pack("!Q", number)
+        sent[head] = (head * (size // 8 + 1))[:size]
+        client.send(sent[head])
+    while sent:
+        answer = client.recv(65535)
+        if sent.get(answer[:8]) == answer:
+            del sent[answer[:8]]
+            answered += size
+    return answered
+
+
+def datagrams(port, total, *addresses):
+    """Has that many bytes sent back by each in datagrams as long as is said to fit and never
+    fragmented. Prints the MTU of each in the end."""
+    print(*(fitting_datagrams(address, port, total) for address in addresses))
+
+
+def fitting_datagrams(address, port, total):
+    level, discover, mtu, headers = MTU_OPTIONS[family_of(address)]
+    client = datagram_socket(address)
+    client.setsockopt(level, discover, DO_NOT_FRAGMENT)
+    client.connect((address, int(port)))
+    client.settimeout(0.2)
+    left, number, end = int(total), 0, time.monotonic() + 4 * TIMEOUT
+    while left > 0:
+        number += BATCH
+        try:
+            left -= exchange(client, client.getsockopt(level, mtu) - headers, number)
+            end = time.monotonic() + 4 * TIMEOUT
+        except OSError:  # too long, as the host knows by now, or no answer
+            if time.monotonic() > end:
+                raise
+    return client.getsockopt(level, mtu)
 
 
 def ping(address, size):
