@@ -220,6 +220,56 @@ static __always_inline int gateway_answer_error(struct __sk_buff *skb, struct pa
     return deliver_answer(skb, packet);
 }
 
+/*
+ * Makes an answer, already turned back to its pod, the ICMP error about what the server had sent:
+ * too big for the tunnel. It comes from the egress IP, which is all that the server knows of us.
+ * Returns 0, or -1 where there is to be no error.
+ */
+__noinline int gateway_refuse_answer(struct __sk_buff *skb, struct packet *packet)
+{
+    const struct nat_forward *forward;
+    struct nat_outside outside;
+    struct nat_key key; /* Linux 6.1 takes keys from the function's own stack only */
+    __u32 mtu;
+
+    if (!packet || packet->icmp == ICMP_ERROR)
+        return -1;
+    key = packet->flow;
+    mtu = refuse_mtu(packet);
+    forward = bpf_map_lookup_elem(&nat_forward, &key);
+    if (!forward || !mtu)
+        return -1;
+    nat_outside_of(forward, &outside);
+    if (packet_rewrite(skb, packet, &outside.address, outside.port_be, packet->hop_limit + 1))
+        return -1;
+    packet_turn(packet);
+    return refuse_build(skb, packet, &outside.address, mtu);
+}
+
+/* Sends that error to the server, by the way of whatever has this address. Returns the verdict. */
+__noinline int gateway_send_refusal(struct __sk_buff *skb, const struct packet *packet)
+{
+    __u8 addresses[2 * ETH_ALEN];
+    struct hop_query query = {};
+    struct hop hop;
+
+    if (!packet)
+        return TC_ACT_SHOT;
+    query.source = &packet->flow.remote;
+    query.destination = &packet->flow.local;
+    query.protocol = packet->flow.protocol;
+    query.length = packet->length;
+    query.ifindex = skb->ifindex;
+    if (hop_lookup(skb, &query, &hop))
+        return TC_ACT_SHOT;
+    hop_set_addresses(&hop, addresses, addresses + ETH_ALEN);
+    if (hop.state == HOP_RESOLVED &&
+        bpf_skb_store_bytes(skb, 0, addresses, sizeof(addresses), BPF_F_RECOMPUTE_CSUM))
+        return TC_ACT_SHOT;
+    count(skb, COUNT_REFUSED);
+    return hop_send(skb, packet, &hop);
+}
+
 /* A packet from outside, perhaps an answer. Returns the verdict; what is not ours passes. */
 static __always_inline int gateway_answer(struct __sk_buff *skb, struct packet *packet)
 {
@@ -254,7 +304,10 @@ static __always_inline int gateway_answer(struct __sk_buff *skb, struct packet *
     port_be = reverse->pod_port_be;
     if (packet_rewrite(skb, packet, &pod, port_be, packet->hop_limit - 1))
         return verdict_drop(skb, packet, REASON(DROP_INTERNAL));
-    return tunnel_send(skb, packet, &reverse->node, COUNT_TRANSLATED_IN);
+    error = tunnel_send(skb, packet, &reverse->node, COUNT_TRANSLATED_IN);
+    if (packet->too_big && !gateway_refuse_answer(skb, packet))
+        return gateway_send_refusal(skb, packet);
+    return error;
 }
 
 #endif

@@ -14,6 +14,10 @@
 #define REFUSE_QUOTE_LEAST 28
 #define REFUSE_HOP_LIMIT   64
 
+/* What the kernel takes off at once, a packet's length at most, together. */
+#define REFUSE_STEP  4092
+#define REFUSE_STEPS 17
+
 /* Errors in a tick and processor for the senders that share a place: about 30 a second. */
 #define REFUSE_BURST  8
 #define REFUSE_PLACES 256 /* a power of two */
@@ -170,6 +174,27 @@ static __always_inline void refuse_describe(struct packet *packet, const struct 
 }
 
 /*
+ * Cuts the frame to `length` bytes. The kernel takes nothing off the end of a packet that it takes
+ * for one in a tunnel, as is one that has come out of ours without crossing a wire: then as much
+ * goes from behind its Ethernet header, and the quote has to be written anew. Returns 0 or -1.
+ */
+__noinline int refuse_shorten(struct __sk_buff *skb, __u32 length)
+{
+    __u32 excess, step;
+    int i;
+
+    if (skb->len <= length || !bpf_skb_change_tail(skb, length, 0))
+        return 0;
+    for (i = 0; i < REFUSE_STEPS && skb->len > length; i++) {
+        excess = skb->len - length;
+        step = excess < REFUSE_STEP ? excess : REFUSE_STEP;
+        if (bpf_skb_adjust_room(skb, -(__s32)step, BPF_ADJ_ROOM_MAC, 0))
+            return -1;
+    }
+    return skb->len > length ? -1 : 0;
+}
+
+/*
  * Makes the frame, whose packet goes out from `packet->flow.local`, the ICMP error about it: too
  * big for `mtu` bytes, or, where that is 0, its hop limit used up. `packet` describes the error
  * then; the Ethernet header is left alone. Returns 0, or -1 where there is to be no error.
@@ -191,10 +216,9 @@ __noinline int refuse_build(struct __sk_buff *skb, struct packet *packet,
     headers = packet->version == 4 ? sizeof(struct refuse_v4) : sizeof(struct refuse_v6);
     length = headers + quoted;
     __builtin_memset(room->quote, 0, sizeof(room->quote));
-    /* The kernel shortens no packet that it takes for one in a tunnel, as is one that has come out
-     * of ours without crossing a wire. */
     if (bpf_skb_load_bytes(skb, packet->l3, room->quote, quoted) ||
-        (skb->len > packet->l3 + quoted && bpf_skb_change_tail(skb, packet->l3 + quoted, 0)) ||
+        refuse_shorten(skb, packet->l3 + quoted) ||
+        bpf_skb_store_bytes(skb, packet->l3, room->quote, quoted, BPF_F_RECOMPUTE_CSUM) ||
         bpf_skb_adjust_room(skb, headers, BPF_ADJ_ROOM_MAC, 0))
         return -1;
     sum = bpf_csum_diff(NULL, 0, (__be32 *)room->quote, sizeof(room->quote), 0);

@@ -70,7 +70,7 @@ static const struct reason counts[] = {
     [COUNT_DECAPSULATED - DROP_REASONS_MOST] = {"decapsulated", "answers received from a gateway"},
     [COUNT_TRANSLATED_OUT - DROP_REASONS_MOST] = {"translated_out", "sent with an egress IP"},
     [COUNT_TRANSLATED_IN - DROP_REASONS_MOST] = {"translated_in", "answers to an egress IP"},
-    [COUNT_REFUSED - DROP_REASONS_MOST] = {"refused", "ICMP errors of this gateway to pods"},
+    [COUNT_REFUSED - DROP_REASONS_MOST] = {"refused", "ICMP errors of this gateway"},
 };
 
 _Static_assert(ARRAY_SIZE(counts) == COUNT_LIMIT - DROP_REASONS_MOST, "words for each count");

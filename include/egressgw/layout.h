@@ -308,7 +308,7 @@ enum drop_reason {
     COUNT_DECAPSULATED,                     /* worker: answers taken from the tunnel */
     COUNT_TRANSLATED_OUT,                   /* gateway: sent with the egress IP */
     COUNT_TRANSLATED_IN,                    /* gateway: answers turned back */
-    COUNT_REFUSED, /* gateway: ICMP errors of its own, sent to a pod through the tunnel */
+    COUNT_REFUSED,                          /* gateway: ICMP errors of its own */
     COUNT_LIMIT,
     COUNTERS = 64,
 };

@@ -101,18 +101,6 @@ static void test_segment_size_of_answers_is_lowered(void **state)
     assert_answer_in_tunnel(*state, &in, POD_OTHER, 20000);
 }
 
-static void test_answer_too_big_for_the_tunnel(void **state)
-{
-    struct packet_spec in = udp_answer;
-
-    gateway_put(*state);
-    gateway_receive(*state, &gateway_udp_out);
-    in.payload = 1451 - 28;
-    answer(*state, &in);
-    assert_int_equal(((struct harness *)*state)->verdict, TC_ACT_SHOT);
-    assert_int_equal(get_counter(*state, DROP_TOO_BIG).packets, 1);
-}
-
 static void test_answer_with_hop_limit_used_up(void **state)
 {
     struct packet_spec in = udp_answer;
@@ -308,7 +296,6 @@ int main(void)
         TEST(test_answers_go_back_through_the_tunnel),
         TEST(test_answers_to_a_replaced_port),
         TEST(test_segment_size_of_answers_is_lowered),
-        TEST(test_answer_too_big_for_the_tunnel),
         TEST(test_answer_with_hop_limit_used_up),
         TEST(test_what_is_no_answer_passes),
         TEST(test_ephemeral_ports_are_the_hosts),

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* ICMP errors of our own: their bytes, to whom they go, and when there is none. */
 
-#include "roles.h"
+#include "families.h"
 
 #include <netinet/in.h>
 #include <string.h>
@@ -168,6 +168,35 @@ static void test_hop_limit_at_the_gateway(void **state)
     assert_int_equal(map_entries(harness->skeleton->maps.nat_forward), 0);
 }
 
+/* The server is told, from the egress IP, what fits on the way from the gateway to the pod. */
+static void expect_server_told(struct harness *harness, const struct families *families)
+{
+    struct packet_spec out = families_udp_out(families), in;
+    int v6 = families == &families_v6;
+    struct frame frame;
+
+    families_put(harness, families);
+    families_receive(harness, families, &out);
+    in = families_answer_to(families, &out, families_port(harness, &out));
+    in.payload = v6 ? 1431 - 48 : 1451 - 28;
+    frame_build(&frame, mac_uplink, mac_router, &in);
+    harness_ingress(harness, &frame);
+    assert_int_equal(harness->verdict, TC_ACT_REDIRECT);
+    assert_int_equal(harness->mark_out, DATAPATH_MARK);
+    assert_memory_equal(harness->out.data, mac_router, 6);
+    assert_memory_equal(harness->out.data + 6, mac_uplink, 6);
+    assert_error(harness, FRAME_ETHERNET, families->egress, families->server, v6 ? 2 : 3,
+                 v6 ? 0 : 4, v6 ? 1430 : 1450, &frame);
+}
+
+static void test_answer_too_big_for_the_tunnel(void **state)
+{
+    expect_server_told(*state, &families_v4);
+    expect_server_told(*state, &families_v6);
+    assert_int_equal(get_counter(*state, DROP_TOO_BIG).packets, 2);
+    assert_int_equal(get_counter(*state, COUNT_REFUSED).packets, 2);
+}
+
 static void expect_forged(struct harness *harness, const char *source, const char *destination)
 {
     struct packet_spec spec = udp_out(0, 50);
@@ -200,9 +229,10 @@ static void test_forged_tunnel(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_too_big_for_the_tunnel),   TEST(test_large_segments),
-        TEST(test_no_error_about_these),     TEST(test_errors_are_few),
-        TEST(test_hop_limit_at_the_gateway), TEST(test_forged_tunnel),
+        TEST(test_too_big_for_the_tunnel),        TEST(test_large_segments),
+        TEST(test_no_error_about_these),          TEST(test_errors_are_few),
+        TEST(test_hop_limit_at_the_gateway),      TEST(test_forged_tunnel),
+        TEST(test_answer_too_big_for_the_tunnel),
     };
 
     return cmocka_run_group_tests(tests, harness_network, NULL);

@@ -20,9 +20,10 @@ probe_serve() { # NAME WHAT ARGUMENT...
     lab_wait 10 grep -q ready "$LAB_DIR/clients/$1"
 }
 
-# The third hop is the router behind the gateway, the fourth the server, which has nothing there.
+# Behind the pod's node come the gateway, the router and the server, which has nothing there.
 hops() {
     lab_sources_reset
+    expect_equal "the gateway's answer" "$(probe nginx error $LAB_SERVER 9 2)" "11 0 $A"
     expect_equal "the router's answer" "$(probe nginx error $LAB_SERVER 9 3)" "11 0 172.22.48.1"
     lab_sources_only
     expect_equal "the server's answer" "$(probe nginx error $LAB_SERVER 9 64)" "3 3 $LAB_SERVER"
@@ -62,8 +63,8 @@ errors_run() { # PROTOCOL...
     # shellcheck disable=SC2086
     lab_daemons_start $LAB_NODES
     lab_policy fixed
-    lab_wait 10 lab_row_is worker-1 "172.22.48.4 0.0.0.0/0 0.0.0.0 $A"
-    lab_wait 10 lab_row_is $A "172.22.48.4 0.0.0.0/0 $A $A"
+    lab_wait 30 lab_row_is worker-1 "172.22.48.4 0.0.0.0/0 0.0.0.0 $A"
+    lab_wait 30 lab_row_is $A "172.22.48.4 0.0.0.0/0 $A $A"
     lab_case "errors of a router and of the server reach the pod" hops
     lab_case "large datagrams and pings go both ways as fragments" large
     lab_case "protocols without ports go both ways" protocols

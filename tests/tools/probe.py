@@ -84,14 +84,32 @@ def exchange(client, size, start):
 def datagrams(port, total, *addresses):
     """Has that many bytes sent back by each in datagrams as long as is said to fit and never
     fragmented. Prints the MTU of each in the end."""
-    print(*(fitting_datagrams(address, port, total) for address in addresses))
+    for address in addresses:
+        client = datagram_socket(address)
+        client.connect((address, int(port)))
+        print(fitting_datagrams(client, total))
 
 
-def fitting_datagrams(address, port, total):
-    level, discover, mtu, headers = MTU_OPTIONS[family_of(address)]
+def answers(address, port, total):
+    """The same for the other end: once open_and_echo() has sent its first datagram."""
+    server = datagram_socket(address)
+    server.bind((address, int(port)))
+    print("ready", flush=True)
+    server.connect(server.recvfrom(100)[1])
+    print("mtu", fitting_datagrams(server, total), flush=True)
+
+
+def open_and_echo(address, port):
     client = datagram_socket(address)
-    client.setsockopt(level, discover, DO_NOT_FRAGMENT)
     client.connect((address, int(port)))
+    client.send(b"hello")
+    while True:
+        client.send(client.recv(65535))
+
+
+def fitting_datagrams(client, total):
+    level, discover, mtu, headers = MTU_OPTIONS[client.family]
+    client.setsockopt(level, discover, DO_NOT_FRAGMENT)
     client.settimeout(0.2)
     left, number, end = int(total), 0, time.monotonic() + 4 * TIMEOUT
     while left > 0:
