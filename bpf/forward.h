@@ -11,6 +11,7 @@
 #include "count.h"
 #include "masquerade.h"
 #include "packet.h"
+#include "path_mtu.h"
 
 #define LOOPBACK_IFINDEX 1 /* in every network namespace */
 #define MTU_UNLIMITED    65535
@@ -37,6 +38,7 @@ struct hop_query {
     __be16 destination_port_be;
     __u8 protocol;
     __u8 traffic_class;
+    __u8 tunnel;   /* 1: to a node, by our tunnel */
     __u32 length;  /* of the longest IP packet to be sent, in bytes */
     __u32 ifindex; /* where it leaves if the look-up is not possible */
 };
@@ -163,9 +165,11 @@ static __always_inline int hop_lookup(struct __sk_buff *skb, const struct hop_qu
     case BPF_FIB_LKUP_RET_SUCCESS:
         hop->state = HOP_RESOLVED;
         hop->mtu = hop->fib.mtu_result;
+        if (query->tunnel)
+            hop->mtu = path_mtu_lower(query->destination, hop->mtu);
         if (way)
             way_remember(way, query, hop, now);
-        return 0;
+        return query->length > hop->mtu ? hop_too_big(hop->mtu) : 0;
     case BPF_FIB_LKUP_RET_NO_NEIGH:
         hop->state = HOP_NEIGHBOUR;
         return 0;

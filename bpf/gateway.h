@@ -23,6 +23,7 @@ static __always_inline void gateway_query(struct __sk_buff *skb, const struct pa
     query->source_port_be = outside->port_be;
     query->destination_port_be = packet->flow.remote_port_be;
     query->protocol = packet->flow.protocol;
+    query->tunnel = 0;
     query->traffic_class = packet->traffic_class;
     query->length = packet_segment(skb, packet);
 }
@@ -203,12 +204,15 @@ static __always_inline int gateway_deliver_local(struct __sk_buff *skb, struct p
     return deliver_answer(skb, packet);
 }
 
-/* An ICMP error from outside. Returns the verdict; what is about no mapping passes. */
+/* An ICMP error from outside. Returns the verdict; what is about no mapping passes, also one about
+ * our tunnel. */
 static __always_inline int gateway_answer_error(struct __sk_buff *skb, struct packet *packet)
 {
     int error = gateway_turn_error(skb, packet);
     const struct icmp_error *current = icmp_error_current();
 
+    if (error > 0)
+        path_mtu_learn(skb, packet);
     if (error > 0 || !current)
         return VERDICT_PASS;
     if (error)

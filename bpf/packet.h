@@ -71,6 +71,7 @@ enum {
     PACKET_MAPPED = -2,  /* IPv6 with an IPv4-mapped address, which in our tables stands for IPv4 */
 };
 
+#define IP_DO_NOT_FRAGMENT   0x4000
 #define IP_MORE_FRAGMENTS    0x2000
 #define IP_FRAGMENT_OFFSET   0x1fff
 #define IPV6_MORE_FRAGMENTS  0x0001

@@ -114,6 +114,7 @@ static __always_inline void tunnel_build_v4(const struct hop_query *query, const
     headers->ip.tos = query->traffic_class;
     headers->ip.tot_len = bpf_htons(packet->length + TUNNEL_OVERHEAD_V4);
     headers->ip.id = bpf_get_prandom_u32();
+    headers->ip.frag_off = bpf_htons(IP_DO_NOT_FRAGMENT);
     headers->ip.ttl = TUNNEL_HOP_LIMIT;
     headers->ip.protocol = IPPROTO_UDP;
     headers->ip.saddr = query->source->words_be[3];
@@ -224,6 +225,7 @@ static __always_inline void tunnel_query(struct __sk_buff *skb, const struct pac
     query->source_port_be = bpf_htons(TUNNEL_PORT_FIRST + flow_hash(packet) % TUNNEL_PORTS);
     query->destination_port_be = config.tunnel_port_be;
     query->protocol = IPPROTO_UDP;
+    query->tunnel = 1;
     query->traffic_class = packet->traffic_class;
     query->length = packet_segment(skb, packet) + overhead;
     query->ifindex = skb->ifindex;
