@@ -152,15 +152,21 @@ static __always_inline void tunnel_build_v6(const struct hop_query *query, const
 }
 
 /*
- * Makes room for the outer headers. What still counts as a packet in a tunnel, since it has come
- * out of ours without crossing a wire, gets room alone: the marks are there already.
+ * Makes room for outer headers of that IP version. What still counts as a packet in a tunnel, since
+ * it has come out of ours without crossing a wire, gets room alone: the marks are there already.
+ * Then it takes bpf_skb_change_proto() for another family, which changes the length as well.
  */
-static __always_inline long tunnel_make_room(struct __sk_buff *skb, __u32 overhead, __u64 family)
+static __always_inline long tunnel_make_room(struct __sk_buff *skb, const struct packet *packet,
+                                             __u8 version, __u64 family)
 {
-    long error = bpf_skb_adjust_room(skb, overhead, BPF_ADJ_ROOM_MAC, TUNNEL_ROOM_FLAGS | family);
+    long error = bpf_skb_adjust_room(skb, tunnel_overhead(version), BPF_ADJ_ROOM_MAC,
+                                     TUNNEL_ROOM_FLAGS | family);
 
-    if (error && !skb->gso_size)
-        error = bpf_skb_adjust_room(skb, overhead, BPF_ADJ_ROOM_MAC, 0);
+    if (!error || skb->gso_size)
+        return error;
+    error = bpf_skb_adjust_room(skb, tunnel_overhead(packet->version), BPF_ADJ_ROOM_MAC, 0);
+    if (!error && packet->version != version)
+        error = bpf_skb_change_proto(skb, ethertype_of(version), 0);
     return error;
 }
 
@@ -176,13 +182,13 @@ static __always_inline long tunnel_push(struct __sk_buff *skb, const struct pack
 
     if (ip_addr_is_v4(query->destination)) {
         tunnel_build_v4(query, hop, packet, &headers.v4);
-        error = tunnel_make_room(skb, TUNNEL_OVERHEAD_V4, BPF_F_ADJ_ROOM_ENCAP_L3_IPV4);
+        error = tunnel_make_room(skb, packet, 4, BPF_F_ADJ_ROOM_ENCAP_L3_IPV4);
         if (error)
             return error;
         return bpf_skb_store_bytes(skb, 0, &headers.v4, sizeof(headers.v4), BPF_F_RECOMPUTE_CSUM);
     }
     tunnel_build_v6(query, hop, packet, &headers.v6);
-    error = tunnel_make_room(skb, TUNNEL_OVERHEAD_V6, BPF_F_ADJ_ROOM_ENCAP_L3_IPV6);
+    error = tunnel_make_room(skb, packet, 6, BPF_F_ADJ_ROOM_ENCAP_L3_IPV6);
     if (error)
         return error;
     return bpf_skb_store_bytes(skb, 0, &headers.v6, sizeof(headers.v6), BPF_F_RECOMPUTE_CSUM);

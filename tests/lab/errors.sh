@@ -20,14 +20,27 @@ probe_serve() { # NAME WHAT ARGUMENT...
     lab_wait 10 grep -q ready "$LAB_DIR/clients/$1"
 }
 
+# errors_of v4|v6: what the cases use from here on.
+errors_of() {
+    if [ "$1" = v4 ]; then
+        SERVER=$LAB_SERVER EGRESS=$A ROUTER=172.22.48.1 EXCEEDED="11 0" UNREACHABLE="3 3"
+    else
+        SERVER=$LAB_SERVER6 EGRESS=$A6 ROUTER=2001:db8:48::1 EXCEEDED="3 0" UNREACHABLE="1 4"
+    fi
+}
+
+only_the_egress_ip() {
+    lab_sources_only "$EGRESS" "${LAB_ROUTER6:-$EGRESS}"
+}
+
 # Behind the pod's node come the gateway, the router and the server, which has nothing there.
 hops() {
     lab_sources_reset
-    expect_equal "the gateway's answer" "$(probe nginx error $LAB_SERVER 9 2)" "11 0 $A"
-    expect_equal "the router's answer" "$(probe nginx error $LAB_SERVER 9 3)" "11 0 172.22.48.1"
-    lab_sources_only
-    expect_equal "the server's answer" "$(probe nginx error $LAB_SERVER 9 64)" "3 3 $LAB_SERVER"
-    lab_sources_only $A
+    expect_equal "the gateway's answer" "$(probe nginx error $SERVER 9 2)" "$EXCEEDED $EGRESS"
+    expect_equal "the router's answer" "$(probe nginx error $SERVER 9 3)" "$EXCEEDED $ROUTER"
+    lab_sources_only $LAB_ROUTER6
+    expect_equal "the server's answer" "$(probe nginx error $SERVER 9 64)" "$UNREACHABLE $SERVER"
+    only_the_egress_ip
 }
 
 large() {
@@ -35,19 +48,36 @@ large() {
     lab_sources_reset
     for size in 2000 8192 60000; do
         expect_equal "a datagram of $size bytes" \
-            "$(probe nginx datagram $LAB_SERVER $ECHO_PORT $size)" same
-        expect_equal "a ping of $size bytes" "$(probe nginx ping $LAB_SERVER $size)" same
+            "$(probe nginx datagram $SERVER $ECHO_PORT $size)" same
+        expect_equal "a ping of $size bytes" "$(probe nginx ping $SERVER $size)" same
     done
-    lab_sources_only $A
+    only_the_egress_ip
+}
+
+# The first part has to be the first; what follows it may come in any order.
+out_of_order() {
+    lab_sources_reset
+    for order in 012 021; do
+        expect_equal "a datagram in parts $order" \
+            "$(probe nginx fragments $SERVER $ECHO_PORT $order)" same
+    done
+    only_the_egress_ip
 }
 
 protocols() {
     local protocol
     lab_sources_reset
     for protocol in $PROTOCOLS; do
-        expect_equal "protocol $protocol" "$(probe nginx raw $LAB_SERVER $protocol)" same
+        expect_equal "protocol $protocol" "$(probe nginx raw $SERVER $protocol)" same
     done
-    lab_sources_only $A
+    only_the_egress_ip
+}
+
+errors_cases() { # [WORDS]
+    lab_case "${1:-}errors of the gateway, a router and the server reach the pod" hops
+    lab_case "${1:-}large datagrams and pings go both ways as fragments" large
+    lab_case "${1:-}fragments behind the first may come in any order" out_of_order
+    lab_case "${1:-}protocols without ports go both ways" protocols
 }
 
 errors_run() { # PROTOCOL...
@@ -59,13 +89,14 @@ errors_run() { # PROTOCOL...
         ip -n nginx link set eth0 mtu 1400
     ip -n outside route change default via 198.51.100.1 mtu 1400
     probe_serve echo serve $LAB_SERVER $ECHO_PORT
-    for protocol in $PROTOCOLS; do probe_serve "raw-$protocol" serve_raw $protocol; done
+    for protocol in $PROTOCOLS; do
+        probe_serve "raw-$protocol" serve_raw $LAB_SERVER $protocol
+    done
     # shellcheck disable=SC2086
     lab_daemons_start $LAB_NODES
     lab_policy fixed
     lab_wait 30 lab_row_is worker-1 "172.22.48.4 0.0.0.0/0 0.0.0.0 $A"
     lab_wait 30 lab_row_is $A "172.22.48.4 0.0.0.0/0 $A $A"
-    lab_case "errors of a router and of the server reach the pod" hops
-    lab_case "large datagrams and pings go both ways as fragments" large
-    lab_case "protocols without ports go both ways" protocols
+    errors_of v4
+    errors_cases
 }

@@ -120,3 +120,39 @@ lab_pod_families() {
         printf '  - ip: "%s"\n' ${addresses//,/ }
     } | lab_apply "pod-$namespace-$name"
 }
+
+# A worker with one pod of both families, nginx, and the gateway A and A6; the addresses are the
+# caller's: W, W6, POD, POD6. The daemons run, the policy is there.
+lab_pair_families() {
+    local node
+    lab_fabric
+    lab_fabric_v6
+    lab_node worker-1 "$W" 172.22.48.0/25
+    lab_node "$A" "$A" 172.22.54.0/24
+    lab_node_v6 worker-1 "$W6" 2001:db8:a:1::/64
+    lab_node_v6 "$A" "$A6" 2001:db8:a:2::/64
+    LAB_NODES="worker-1 $A"
+    for node in $LAB_NODES; do
+        lab_firewall "$node"
+        lab_node_families "$node" both
+    done
+    lab_kubernetes_namespace default
+    lab_pod_plug nginx worker-1 "$POD"
+    lab_pod_plug_v6 nginx worker-1 "$POD6" pod-4
+    lab_pod_families nginx worker-1 "$POD,$POD6" default app=nginx
+    lab_policy fixed
+    # shellcheck disable=SC2086
+    lab_daemons_start $LAB_NODES
+}
+
+# lab_pair_underlay both|v6 GATEWAY: the InternalIPs of the nodes, and the one that the worker is to use.
+lab_pair_underlay() {
+    local node
+    for node in $LAB_NODES; do lab_node_families "$node" "$1"; done
+    lab_wait 30 lab_rows_are worker-1 "$POD 0.0.0.0/0 0.0.0.0 $2
+$POD6 ::/0 :: $2"
+    lab_wait 30 lab_rows_are "$A" "$POD 0.0.0.0/0 $A $2
+$POD6 ::/0 $A6 $2"
+    lab_wait 30 lab_seen_is nginx "$A"
+    LAB_SERVER=$LAB_SERVER6 lab_wait 30 lab_seen_is nginx "$A6"
+}

@@ -9,7 +9,6 @@ import sys
 import time
 
 TIMEOUT = 5
-IP_RECVERR = 11
 SO_RCVBUFFORCE = 33
 BATCH = 8
 DO_NOT_FRAGMENT = 2
@@ -48,17 +47,18 @@ def serve(address, port):
         server.sendto(data, client)
 
 
-def serve_raw(protocol):
+def serve_raw(address, protocol):
     """Sends packets of a protocol that raw() sends back."""
-    server = socket.socket(socket.AF_INET, socket.SOCK_RAW, int(protocol))
+    family = family_of(address)
+    server = socket.socket(family, socket.SOCK_RAW, int(protocol))
     print("ready", flush=True)
     while True:
         data, client = server.recvfrom(65535)
-        server.sendto(data[20:], client)
+        server.sendto(received(data, family), client)
 
 
 def datagram(address, port, size):
-    client = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    client = datagram_socket(address)
     client.settimeout(TIMEOUT)
     data = os.urandom(int(size))
     client.sendto(data, (address, int(port)))
@@ -123,35 +123,47 @@ def fitting_datagrams(client, total):
     return client.getsockopt(level, mtu)
 
 
+def received(packet, family):
+    """What a raw socket got, without the header that only IPv4 hands out."""
+    return packet[20:] if family == socket.AF_INET else packet
+
+
 def ping(address, size):
-    client = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP)
+    family = family_of(address)
+    request, reply, protocol = (8, 0, 1) if family == socket.AF_INET else (128, 129, 58)
+    client = socket.socket(family, socket.SOCK_RAW, protocol)
+    client.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 1 << 20)
     client.settimeout(TIMEOUT)
     data = os.urandom(int(size))
     identifier = 0x1D1D
-    head = struct.pack("!BBHHH", 8, 0, 0, identifier, 1)
-    head = struct.pack("!BBHHH", 8, 0, checksum(head + data), identifier, 1)
+    head = struct.pack("!BBHHH", request, 0, 0, identifier, 1)
+    # For ICMPv6 the kernel does it.
+    head = struct.pack("!BBHHH", request, 0, checksum(head + data), identifier, 1)
     client.sendto(head + data, (address, 0))
     while True:
-        answer = client.recv(65535)
-        if answer[20] == 0 and answer[24:26] == struct.pack("!H", identifier):
+        answer = received(client.recv(65535), family)
+        if answer[0] == reply and answer[4:6] == struct.pack("!H", identifier):
             break
-    print("same" if answer[28:] == data else "different")
+    print("same" if answer[8:] == data else "different")
 
 
 def raw(address, protocol):
-    client = socket.socket(socket.AF_INET, socket.SOCK_RAW, int(protocol))
+    family = family_of(address)
+    client = socket.socket(family, socket.SOCK_RAW, int(protocol))
     client.settimeout(TIMEOUT)
     data = os.urandom(64)
     client.sendto(data, (address, 0))
-    print("same" if client.recv(65535)[20:] == data else "different")
+    print("same" if received(client.recv(65535), family) == data else "different")
 
 
 def error(address, port, hops):
     """The ICMP error that a datagram comes to: type, code, and who sent it."""
-    client = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    family = family_of(address)
+    level, hop_limit, receive_errors = (0, 2, 11) if family == socket.AF_INET else (41, 16, 25)
+    client = socket.socket(family, socket.SOCK_DGRAM)
     client.settimeout(TIMEOUT)
-    client.setsockopt(socket.IPPROTO_IP, IP_RECVERR, 1)
-    client.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, int(hops))
+    client.setsockopt(level, receive_errors, 1)
+    client.setsockopt(level, hop_limit, int(hops))
     client.connect((address, int(port)))
     client.send(b"probe")
     try:
@@ -163,8 +175,36 @@ def error(address, port, hops):
     except OSError:
         pass
     control = client.recvmsg(100, 512, socket.MSG_ERRQUEUE)[1][0][2]
-    kind, code = control[5], control[6]
-    print(kind, code, socket.inet_ntoa(control[20:24]))
+    offender = control[20:24] if family == socket.AF_INET else control[24:40]
+    print(control[5], control[6], socket.inet_ntop(family, offender))
+
+
+def fragment(family, ends, part, offset, more):
+    """An IP packet that carries `part` of a datagram, `offset` bytes behind its start."""
+    if family == socket.AF_INET:
+        return struct.pack("!BBHHHBBH", 0x45, 0, 20 + len(part), 0x3131, more << 13 | offset // 8,
+                           64, 17, 0) + ends + part  # the kernel fills in the checksum
+    return (struct.pack("!IHBB", 6 << 28, 8 + len(part), 44, 64) + ends +
+            struct.pack("!BBHI", 17, 0, offset | more, 0x31313131) + part)
+
+
+def fragments(address, port, order):
+    """A datagram in three parts, which leave in that order, as 021; whether it comes back."""
+    family = family_of(address)
+    client = socket.socket(family, socket.SOCK_DGRAM)
+    client.connect((address, int(port)))
+    client.settimeout(TIMEOUT)
+    own, own_port = client.getsockname()[:2]
+    ends = socket.inet_pton(family, own) + socket.inet_pton(family, address)
+    data = os.urandom(1200)
+    udp = struct.pack("!HHHH", own_port, int(port), 8 + len(data), 0)
+    check = checksum(ends + struct.pack("!II", 17, 8 + len(data)) + udp + data)
+    packet = udp[:6] + struct.pack("!H", check or 0xFFFF) + data
+    parts = [packet[:400], packet[400:800], packet[800:]]
+    sender = socket.socket(family, socket.SOCK_RAW, socket.IPPROTO_RAW)
+    for number in map(int, order):
+        sender.sendto(fragment(family, ends, parts[number], 400 * number, number < 2), (address, 0))
+    print("same" if client.recv(65535) == data else "different")
 
 
 if __name__ == "__main__":
