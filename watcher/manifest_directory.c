@@ -93,15 +93,27 @@ static struct manifest_file *directory_add(struct manifest_directory *directory,
     return file;
 }
 
-/* Marks a file for reading; it is added where it is new. */
+static void directory_retry(struct manifest_directory *directory)
+{
+    static const struct timeval pause = {.tv_sec = MANIFEST_RETRY_SECONDS};
+
+    event_add(directory->source->retry, &pause);
+}
+
+/* Marks a file for reading; it is added where it is new. Without memory for it, the directory is
+ * looked through again. */
 static struct manifest_file *directory_mark(struct manifest_directory *directory, const char *name)
 {
     struct manifest_file *file = directory_find(directory, name);
 
     if (!file)
         file = directory_add(directory, name);
-    if (file)
+    if (file) {
         file->pending = true;
+    } else if (!directory->overfull) {
+        directory->rescan = true;
+        directory_retry(directory);
+    }
     return file;
 }
 
@@ -140,32 +152,44 @@ static int directory_scan(struct manifest_directory *directory)
     return 0;
 }
 
-static void directory_read_pending(struct manifest_directory *directory)
+/* What this process or the system lacks now and may have later; nothing is wrong with the file. */
+static bool error_passes(int error)
 {
+    return error == -ENOMEM || error == -EMFILE || error == -ENFILE || error == -EINTR ||
+           error == -EAGAIN;
+}
+
+/* False: a file could not be read for a reason that passes, and will be tried again. */
+static bool directory_read_pending(struct manifest_directory *directory)
+{
+    bool all = true;
     size_t kept = 0;
 
     for (size_t i = 0; i < directory->file_count; i++) {
         struct manifest_file *file = directory->files[i];
+        int error = file->pending ? manifest_file_read(file) : 0;
 
-        if (file->pending) {
-            file->pending = false;
-            if (manifest_file_read(file) == -ENOENT) {
-                log_debug("file is gone", log_string("file", file->name));
-                manifest_file_free(file);
-                continue;
-            }
+        if (error == -ENOENT) {
+            log_debug("file is gone", log_string("file", file->name));
+            manifest_file_free(file);
+            continue;
         }
+        file->pending = error_passes(error);
+        all &= !file->pending;
         directory->files[kept++] = file;
     }
     directory->file_count = kept;
+    if (!all)
+        directory_retry(directory);
+    return all;
 }
 
-/* The directory cannot be read: what is known stays. */
+/* The directory cannot be read: what is known stays, and it is tried again. */
 static void directory_lose(struct manifest_directory *directory, int error)
 {
     if (directory->fd >= 0)
         close(TAKE_FD(directory->fd));
-    if (!directory->missing && error == ENOSPC) /* as inotify names it */
+    if (!directory->missing && error == -ENOSPC) /* as inotify names it */
         log_error("cannot watch directory of manifests, what was known of it stays in force: raise "
                   "fs.inotify.max_user_watches",
                   log_string("directory", directory->path));
@@ -175,6 +199,7 @@ static void directory_lose(struct manifest_directory *directory, int error)
                       : "cannot read directory of manifests, nothing is planned until it is there",
                   log_string("directory", directory->path), log_errno(error));
     directory->missing = true;
+    directory_retry(directory);
 }
 
 /* Gives `*watch` another descriptor and ends the old one where nobody uses it any more. */
@@ -218,16 +243,14 @@ static int directory_open(struct manifest_directory *directory)
 
 void manifest_directory_attach(struct manifest_directory *directory)
 {
-    static const struct timeval pause = {.tv_sec = MANIFEST_RETRY_SECONDS};
     int error;
 
     /* What was removed before the directory itself went, is gone; the rest is kept with it. */
     if (directory->fd >= 0)
-        directory_read_pending(directory);
+        (void)directory_read_pending(directory);
     error = directory_open(directory);
     if (error) {
         directory_lose(directory, error);
-        event_add(directory->source->retry, &pause);
         return;
     }
     if (directory->missing)
@@ -274,15 +297,22 @@ void manifest_directory_update(struct manifest_directory *directory)
     if (directory->fd < 0)
         return;
     if (directory->rescan) {
+        directory->rescan = false;
         error = directory_scan(directory);
-        if (error) {
-            directory_lose(directory, -error);
+        if (error_passes(error)) {
+            log_warning("cannot look through directory of manifests, it is tried again",
+                        log_string("directory", directory->path), log_errno(error));
+            directory->rescan = true;
+            directory_retry(directory);
             return;
         }
-        directory->rescan = false;
-        directory->was_read = true;
+        if (error) {
+            directory_lose(directory, error);
+            return;
+        }
     }
-    directory_read_pending(directory);
+    if (directory_read_pending(directory) && !directory->rescan)
+        directory->was_read = true;
 }
 
 void manifest_directory_close(struct manifest_directory *directory)

@@ -23,7 +23,7 @@
 
 enum {
     MANIFEST_FILES_LIMIT = 65536, /* files of a directory */
-    MANIFEST_RETRY_SECONDS = 1,   /* between looks for a directory that is missing */
+    MANIFEST_RETRY_SECONDS = 1,   /* until what could not be read is tried again */
 };
 
 struct manifest_object {
@@ -68,7 +68,7 @@ struct manifest_directory {
     int fd;           /* -1: cannot be read now */
     int watch;        /* inotify descriptor of the directory; -1: none */
     int parent_watch; /* and of its parent, in which the directory can be replaced */
-    bool was_read;    /* once at least */
+    bool was_read;    /* all of it, once at least */
     bool missing;     /* said so */
     bool overfull;    /* said so */
     bool rescan;

@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <cmocka.h>
@@ -480,6 +481,50 @@ static void test_directory_replaced(void **state)
     expect(fixture, "namespace a 1; ");
 }
 
+/* Lets the process have as many more descriptors than now. */
+static void descriptors_allow(rlim_t more)
+{
+    struct rlimit limit;
+    int next;
+
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    limit.rlim_cur = limit.rlim_max;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+    next = dup(STDERR_FILENO);
+    assert_true(next >= 0);
+    close(next);
+    limit.rlim_cur = (rlim_t)next + more;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+}
+
+static bool log_tells_of_descriptors(void *context _unused_)
+{
+    return strstr(support_log, "Too many open files") != NULL;
+}
+
+/* What could not be read for a reason that passes is read later, and lists wait for it: what they
+ * lack would be taken for gone. */
+static void test_reading_tried_again(void **state)
+{
+    struct fixture *fixture = *state;
+
+    write_file(fixture, "a.yaml", NAMESPACE("a", "1"));
+    descriptors_allow(2); /* inotify and the directory, which is looked through by another one */
+    start(fixture);
+    assert_true(support_wait(fixture->base, log_tells_of_descriptors, fixture));
+    assert_int_equal(fixture->lists[KIND_NAMESPACE], 0);
+    descriptors_allow(16);
+    expect(fixture, "namespace a 1; ");
+    assert_int_equal(fixture->lists[KIND_NAMESPACE], 1);
+
+    support_log[0] = '\0';
+    replace_file(fixture, "b.yaml", NAMESPACE("b", "1"));
+    descriptors_allow(0);
+    assert_true(support_wait(fixture->base, log_tells_of_descriptors, fixture));
+    descriptors_allow(16);
+    expect(fixture, "namespace a 1; namespace b 1; ");
+}
+
 static void test_directory_missing(void **state)
 {
     struct fixture *fixture = *state;
@@ -559,6 +604,7 @@ int main(void)
         CASE(test_scope_of_configuration),
         CASE(test_config_map),
         CASE(test_directory_replaced),
+        CASE(test_reading_tried_again),
         CASE(test_directory_missing),
         CASE(test_overflow),
         CASE(test_not_a_file),
