@@ -182,6 +182,7 @@ static __always_inline int gateway_send_local(struct __sk_buff *skb, struct pack
         error = gateway_map_error(skb, packet, &outside);
     else if (!error)
         error = gateway_map(skb, packet, endpoint, gateway, 0, NULL, &outside);
+    packet->policy = policy_index(outside.policy);
     if (error)
         return verdict_drop(skb, packet, error);
     return gateway_send(skb, packet, &outside, packet->hop_limit, ifindex);

@@ -264,6 +264,29 @@ static __always_inline struct nat_forward *nat_answered(const struct nat_key *ke
     return endpoint && endpoint->hash == mapping->endpoint ? mapping : NULL;
 }
 
+/*
+ * Whether a packet of a pod on this node belongs to a connection that leaves here already.
+ * `endpoint` is the pod's hash. A SYN belongs to none.
+ */
+__noinline int nat_lives_here(const struct packet *packet, __u32 endpoint)
+{
+    const struct nat_forward *mapping;
+    const struct nat_reverse *reverse;
+    struct nat_key flow, key; /* Linux 6.1 takes keys from the function's own stack only */
+
+    if (!packet || packet_opens(packet))
+        return 0;
+    flow = packet->flow;
+    mapping = bpf_map_lookup_elem(&nat_forward, &flow);
+    if (!mapping || mapping->endpoint != endpoint)
+        return 0;
+    nat_reverse_key(&flow, &mapping->egress, mapping->egress_port_be, &key);
+    reverse = bpf_map_lookup_elem(&nat_reverse, &key);
+    return reverse && nat_reverse_is(reverse, &flow) && ip_addr_is_none(&reverse->node) &&
+           !nat_is_idle(flow.protocol, &mapping->use, &reverse->use, config.nat_timeouts,
+                        clock_ticks());
+}
+
 /* Notes an answer where there is a mapping for it. Once a tick, and for what can change the state.
  */
 __noinline int nat_answer_is_due(struct __sk_buff *skb, const struct packet *packet, __u8 scale,

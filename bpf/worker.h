@@ -125,10 +125,14 @@ static __always_inline int worker_route(const struct endpoint *endpoint,
     return gateway->flags & GATEWAY_LOCAL ? WAY_HERE : WAY_GATEWAY;
 }
 
-/*
- * Decides the way of a packet and remembers it. Datagrams inside the cluster are not worth a place:
- * no policy ever redirects them. Returns the way or REASON(why).
- */
+/* Datagrams inside the cluster are not worth a place: no policy ever redirects them. */
+static __always_inline int worker_is_noted(const struct packet *packet,
+                                           const struct ip_addr *remote)
+{
+    return packet->flow.protocol == IPPROTO_TCP || !cluster_contains(remote);
+}
+
+/* Decides the way of a packet and remembers it. Returns the way or REASON(why). */
 __noinline int worker_decide(struct __sk_buff *skb, const struct packet *packet,
                              struct decision *decision)
 {
@@ -150,11 +154,14 @@ __noinline int worker_decide(struct __sk_buff *skb, const struct packet *packet,
     if (decision->masquerade.present || !conntrack_is_reply(nfct)) {
         flow.flags = FLOW_DIRECT;
         way = worker_route(endpoint, &remote, decision);
+        if (way != WAY_HERE && (way != WAY_DIRECT || worker_is_noted(packet, &remote)) &&
+            nat_lives_here(packet, endpoint->hash))
+            return WAY_HERE; /* a policy that has changed is for new connections */
     }
     if (way < 0)
         return way;
     if (way == WAY_DIRECT) {
-        if (packet->flow.protocol == IPPROTO_TCP || !cluster_contains(&remote))
+        if (worker_is_noted(packet, &remote))
             flow_note(packet, &flow);
         return way;
     }

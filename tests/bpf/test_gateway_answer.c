@@ -229,6 +229,37 @@ static void test_local_pod_by_another_interface(void **state)
     assert_frame(&harness->out, &expected);
 }
 
+/* What leaves here already goes on, whatever the policies have become. */
+static void expect_local_stays(struct harness *harness, enum route_action action)
+{
+    struct packet_spec spec = local_out, sent, other = local_out;
+    struct frame frame, expected;
+
+    harness_setup((void **)&harness);
+    put_local_pod(harness);
+    frame_build(&frame, mac_router, mac_uplink, &spec);
+    harness_egress(harness, &frame);
+    put_route(harness, TEST_PROFILE, "192.0.2.0", 24, action);
+    harness_egress(harness, &frame);
+    sent = spec;
+    sent.source = EGRESS_IP;
+    frame_build(&expected, mac_router, mac_uplink, &sent);
+    assert_frame(&harness->out, &expected);
+    assert_int_equal(get_counter(harness, COUNT_TRANSLATED_OUT).packets, 2);
+    other.source_port++; /* a new one follows the policies */
+    frame_build(&frame, mac_router, mac_uplink, &other);
+    harness_egress(harness, &frame);
+    assert_int_equal(get_counter(harness, COUNT_TRANSLATED_OUT).packets, 2);
+}
+
+static void test_local_pod_keeps_its_way(void **state)
+{
+    assert_int_equal(system("ip address replace " EGRESS_IP "/32 dev up0"), 0);
+    expect_local_stays(*state, ROUTE_EXCLUDED);
+    expect_local_stays(*state, ROUTE_NO_GATEWAY);
+    assert_int_equal(system("ip address del " EGRESS_IP "/32 dev up0"), 0);
+}
+
 static void test_local_pod_drops(void **state)
 {
     struct packet_spec spec = local_out;
@@ -303,6 +334,7 @@ int main(void)
         TEST(test_local_pod_leaves_with_the_egress_ip),
         TEST(test_local_pod_by_another_interface),
         TEST(test_local_pod_drops),
+        TEST(test_local_pod_keeps_its_way),
         TEST(test_answers_to_a_local_pod),
         TEST(test_answers_to_a_masqueraded_local_pod),
     };
