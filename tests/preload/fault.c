@@ -61,6 +61,21 @@ static int strikes(const char *call)
     return 1;
 }
 
+static int bpf_strikes(long command)
+{
+    switch (command) {
+    case BPF_LINK_CREATE:
+        return strikes("link");
+    case BPF_MAP_UPDATE_ELEM:
+    case BPF_MAP_DELETE_ELEM:
+    case BPF_MAP_UPDATE_BATCH:
+    case BPF_MAP_DELETE_BATCH:
+        return strikes("change");
+    default:
+        return 0;
+    }
+}
+
 long syscall(long number, ...)
 {
     long a[6];
@@ -70,7 +85,7 @@ long syscall(long number, ...)
     for (int i = 0; i < 6; i++)
         a[i] = va_arg(arguments, long);
     va_end(arguments);
-    if (number == SYS_bpf && (strikes("bpf") || (a[0] == BPF_LINK_CREATE && strikes("link"))))
+    if (number == SYS_bpf && (strikes("bpf") || bpf_strikes(a[0])))
         return -1;
     return NEXT(syscall)(number, a[0], a[1], a[2], a[3], a[4], a[5]);
 }
