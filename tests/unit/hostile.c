@@ -146,6 +146,26 @@ void hostile_send(struct event_base *base, int listener, const struct hostile_ta
     turn(base);
 }
 
+void hostile_flood(struct event_base *base, int listener)
+{
+    static struct hostile_talk nothing;
+    struct sockaddr_un address;
+    socklen_t size = sizeof(address);
+    int fds[200];
+
+    assert_int_equal(getsockname(listener, (struct sockaddr *)&address, &size), 0);
+    for (size_t i = 0; i < ARRAY_SIZE(fds); i++) {
+        fds[i] = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        if (connect(fds[i], (struct sockaddr *)&address, size) < 0)
+            assert_int_equal(errno, EAGAIN);
+        if (i % 50 == 0)
+            hostile_send(base, listener, &nothing, true);
+    }
+    for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
+        close(fds[i]);
+    hostile_send(base, listener, &nothing, true);
+}
+
 unsigned hostile_rounds(void)
 {
     const char *rounds = getenv("HOSTILE_ROUNDS");

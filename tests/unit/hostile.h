@@ -27,6 +27,10 @@ void hostile_mutate(struct hostile_talk *talk, uint64_t *seed);
 void hostile_send(struct event_base *base, int listener, const struct hostile_talk *talk,
                   bool deaf);
 
+/* Connects two hundred times, faster than connections are taken, and ends all of them: the newest
+ * counts, none is kept. */
+void hostile_flood(struct event_base *base, int listener);
+
 /* Rounds of mutations: $HOSTILE_ROUNDS, or with SOAK=1 many, else what a test takes that has no
  * time. */
 unsigned hostile_rounds(void);

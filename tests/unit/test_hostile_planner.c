@@ -273,26 +273,10 @@ static void tables_that_vanish(void **state)
     assert_int_equal(it.lines, 0);
 }
 
-/* Connections faster than they are taken: the newest counts, none is kept. */
 static void connect_flood(void **state)
 {
-    static struct hostile_talk nothing;
-    struct sockaddr_un address;
-    socklen_t size = sizeof(address);
-    int fds[200];
-
     (void)state;
-    assert_int_equal(getsockname(it.listener, (struct sockaddr *)&address, &size), 0);
-    for (size_t i = 0; i < ARRAY_SIZE(fds); i++) {
-        fds[i] = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-        if (connect(fds[i], (struct sockaddr *)&address, size) < 0)
-            assert_int_equal(errno, EAGAIN);
-        if (i % 50 == 0)
-            hostile_send(it.base, it.listener, &nothing, true);
-    }
-    for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
-        close(fds[i]);
-    hostile_send(it.base, it.listener, &nothing, true);
+    hostile_flood(it.base, it.listener);
     assert_resyncs();
 }
 

@@ -146,10 +146,18 @@ static void random_talk(void **state)
     assert_true(hostile_memory() < before + MEMORY_MOST);
 }
 
+static void connect_flood(void **state)
+{
+    (void)state;
+    hostile_flood(it.base, it.listener);
+    assert_resyncs();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(random_talk, setup, teardown),
+        cmocka_unit_test_setup_teardown(connect_flood, setup, teardown),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
