@@ -114,8 +114,8 @@ $(SKELETON): $(BUILD)/bpf/egressgw.bpf.o
 	$(call say,SKEL)$(BPFTOOL) gen skeleton $< name egressgw_bpf > $@
 
 TEST_ARCHIVES := $(foreach lib,$(DAEMONS) ipc common,$(call archive,$(lib)))
-TEST_LIBRARIES = -lcmocka $(LIBRARIES_ipc) \
-	$(LIBRARIES_all) -lm
+TOOL_LIBRARIES = $(LIBRARIES_ipc) $(LIBRARIES_all) -lm
+TEST_LIBRARIES = -lcmocka $(TOOL_LIBRARIES)
 
 # What several test programs share: an archive, so that each takes only what it uses.
 $(BUILD)/libunit.a: $(UNIT_HELPERS)
@@ -140,7 +140,7 @@ $(BUILD)/tests/preload/%.so: tests/preload/%.c
 	$(call say,LINK)$(CC) $(CPPFLAGS) $(CFLAGS) -fPIC -shared $< -o $@
 
 $(BUILD)/tests/tools/%: $(BUILD)/tests/tools/%.o $(TEST_ARCHIVES)
-	$(call say,LINK)$(CC) $(CFLAGS) $(LDFLAGS) $^ -o $@ $(TEST_LIBRARIES)
+	$(call say,LINK)$(CC) $(CFLAGS) $(LDFLAGS) $^ -o $@ $(TOOL_LIBRARIES)
 
 # Loaders as another release would have them: with the same source, but another program for the kernel, and with
 # another layout of the maps.
