@@ -78,6 +78,15 @@ static __always_inline int gateway_decide(const struct packet *packet,
     return (*gateway)->flags & GATEWAY_LOCAL ? 0 : REASON(DROP_NOT_GATEWAY);
 }
 
+/* Whether connections of the node itself have the egress IP too. */
+static __always_inline __u8 gateway_is_shared(const struct gateway *gateway, int version)
+{
+    const struct settings *own = settings_lookup();
+
+    return !gateway || !own || !(gateway->flags & GATEWAY_DEDICATED) ||
+           ip_addr_equal(version == 4 ? &own->node_v4 : &own->node_v6, &gateway->egress);
+}
+
 /*
  * Finds or makes the mapping. `endpoint` is the pod's hash, `node` where it is, NULL: here, and
  * `refused` why this node is no gateway for it, 0: it is. Returns 0 or REASON(why).
@@ -97,6 +106,7 @@ static __always_inline int gateway_map(struct __sk_buff *skb, const struct packe
         refused = REASON(DROP_NO_EGRESS_IP);
     if (!refused)
         target->egress = gateway->egress;
+    target->shared = gateway_is_shared(gateway, packet->version);
     target->refused = refused;
     if (node)
         target->node = *node;

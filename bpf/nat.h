@@ -7,7 +7,7 @@
  * address, is dead, whether the collector has come by or not.
  */
 
-#include "nat_port.h"
+#include "nat_claim.h"
 #include "protocol.h"
 
 /* Gives the flow's claim back, unless another flow has it by now. */
@@ -340,14 +340,17 @@ static __always_inline int nat_accepts(const struct packet *packet)
     return 0;
 }
 
-/* Whether a packet from outside can be the answer to a mapping. */
+/*
+ * Whether a packet from outside can be the answer to a mapping. The node's own connections, which
+ * are mostly those of its own address, are told by their port.
+ */
 static __always_inline int nat_may_be_answer(const struct packet *packet)
 {
     if (!packet->has_ports)
         return protocol_by_address(packet);
     if (packet->icmp)
         return packet->icmp == ICMP_REPLY;
-    return nat_port_usable(packet->flow.local_port_be);
+    return nat_port_usable(packet->flow.local_port_be, packet_is_own(packet));
 }
 
 #endif

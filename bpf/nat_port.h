@@ -3,15 +3,13 @@
 #define EGRESSGW_BPF_NAT_PORT_H
 
 /*
- * Ports of an egress IP. The claim in nat_reverse alone decides who has one. Processors that open
- * the same flow at once try the same ports in the same order and so meet at the same claim.
+ * Ports of an egress IP. The claim in nat_reverse alone decides who has one.
  */
 
 #include "count.h"
 #include "nat_track.h"
 #include "tunnel.h"
 
-#define NAT_PROBES     48
 #define NAT_PORT_FIRST 1024U
 #define NAT_PORT_LAST  65535U
 
@@ -30,6 +28,7 @@ struct nat_target {
     __u32 now;      /* ticks */
     int refused;    /* 0, or REASON(why) this node makes no new mapping for it */
     __u8 scale;     /* nat_scale() of the packet */
+    __u8 shared;    /* 1: the egress IP is one that the node's own connections have */
 };
 
 /* Room for one, which the stack lacks. */
@@ -54,39 +53,41 @@ struct nat_outside {
     __u32 policy; /* as in struct route */
 };
 
-/* The usable ports are those below and those above the host's ephemeral range. */
-static __always_inline __u32 nat_ports_below(void)
-{
-    __u32 first = config.ephemeral_first;
-
-    return first > NAT_PORT_FIRST ? first - NAT_PORT_FIRST : 0;
-}
-
-static __always_inline __u32 nat_port_above(void)
-{
-    __u32 next = config.ephemeral_last + 1;
-
-    return next > NAT_PORT_FIRST ? next : NAT_PORT_FIRST;
-}
-
-static __always_inline int nat_port_usable(__be16 port_be)
+/* Ports of an egress IP that the node itself uses too leave out the node's ephemeral range. */
+static __always_inline int nat_port_usable(__be16 port_be, int shared)
 {
     __u32 port = bpf_ntohs(port_be);
 
     return port >= NAT_PORT_FIRST &&
-           (port < config.ephemeral_first || port > config.ephemeral_last);
+           (!shared || port < config.ephemeral_first || port > config.ephemeral_last);
 }
 
-/* Usable port number `index` modulo their count, 0 where there is none. */
-static __always_inline __be16 nat_port(__u32 index)
+static __always_inline __u32 nat_ports_below(int shared)
 {
-    __u32 below = nat_ports_below(), above = nat_port_above();
-    __u32 total = below + NAT_PORT_LAST + 1 - above;
+    __u32 first = config.ephemeral_first;
 
-    if (!total)
-        return 0;
-    index %= total;
-    return bpf_htons(index < below ? NAT_PORT_FIRST + index : above + (index - below));
+    return shared && first > NAT_PORT_FIRST ? first - NAT_PORT_FIRST : 0;
+}
+
+static __always_inline __u32 nat_port_above(int shared)
+{
+    __u32 next = config.ephemeral_last + 1;
+
+    return shared && next > NAT_PORT_FIRST ? next : NAT_PORT_FIRST;
+}
+
+static __always_inline __u32 nat_ports(int shared)
+{
+    return nat_ports_below(shared) + NAT_PORT_LAST + 1 - nat_port_above(shared);
+}
+
+/* Usable port number `index`, which is below nat_ports(). */
+static __always_inline __be16 nat_port(__u32 index, int shared)
+{
+    __u32 below = nat_ports_below(shared);
+
+    return bpf_htons(index < below ? NAT_PORT_FIRST + index
+                                   : nat_port_above(shared) + (index - below));
 }
 
 static __always_inline void nat_reverse_key(const struct nat_key *flow,
@@ -215,76 +216,6 @@ __noinline int nat_port_is_held(struct __sk_buff *skb, const struct nat_key *cla
         return 0;
     bpf_sk_release(held);
     return 1;
-}
-
-/*
- * Where the search for a port begins when the pod's own cannot be kept: at a fixed distance from
- * it, so that a pod's ports fall on different ones, and one that it uses again falls on the same. A
- * server that still remembers the connection before then sees what it would see without us.
- */
-static __always_inline __u32 nat_first_candidate(const struct nat_key *flow)
-{
-    __u32 pod = bpf_ntohl(flow->local.words_be[3]) * 0x9e3779b1U;
-
-    return bpf_ntohs(flow->local_port_be) + (pod >> 16);
-}
-
-/* Claims a port for the flow. Returns 0 and fills egress IP and port, or REASON(why). */
-__noinline int nat_claim(struct __sk_buff *skb, const struct nat_key *flow, __u32 hash,
-                         const struct nat_target *target, struct nat_outside *outside)
-{
-    __u32 step = (hash >> 16 ^ hash << 3) | 1, candidate = nat_first_candidate(flow);
-    struct nat_reverse value;
-    struct nat_key key;
-    int i, error;
-
-    if (!flow || !target || !outside)
-        return REASON(DROP_INTERNAL);
-    nat_reverse_make(flow, target, &value);
-    nat_reverse_key(flow, &target->egress, flow->local_port_be, &key);
-    for (i = 0; i < NAT_PROBES; i++) {
-        if (i || !nat_port_usable(key.local_port_be)) {
-            key.local_port_be = nat_port(candidate);
-            candidate += step;
-        }
-        if (!key.local_port_be)
-            break;
-        error = nat_claim_port(&key, &value, target->now);
-        if (!error && nat_port_is_held(skb, &key)) {
-            bpf_map_delete_elem(&nat_reverse, &key);
-            continue;
-        }
-        if (!error) {
-            outside->address = target->egress;
-            outside->port_be = key.local_port_be;
-            outside->policy = target->policy;
-            return 0;
-        }
-        if (error < 0)
-            return error;
-    }
-    return REASON(DROP_NO_PORT);
-}
-
-/* Claims all of a protocol without ports. Returns 0 and fills the egress IP, or REASON(why). */
-__noinline int nat_claim_address(const struct nat_key *flow, const struct nat_target *target,
-                                 struct nat_outside *outside)
-{
-    struct nat_reverse value;
-    struct nat_key key;
-    int error;
-
-    if (!flow || !target || !outside)
-        return REASON(DROP_INTERNAL);
-    nat_reverse_make(flow, target, &value);
-    nat_reverse_key(flow, &target->egress, 0, &key);
-    error = nat_claim_port(&key, &value, target->now);
-    if (error)
-        return error < 0 ? error : REASON(DROP_AMBIGUOUS);
-    outside->address = target->egress;
-    outside->port_be = 0;
-    outside->policy = target->policy;
-    return 0;
 }
 
 #endif

@@ -26,6 +26,15 @@ static __always_inline struct settings *settings_lookup(void)
     return bpf_map_lookup_elem(&settings, &zero);
 }
 
+/* Whether the local end of a packet has the address that the tunnel knows this node by. */
+static __always_inline int packet_is_own(const struct packet *packet)
+{
+    const struct settings *own = settings_lookup();
+
+    return own &&
+           ip_addr_equal(packet->version == 4 ? &own->node_v4 : &own->node_v6, &packet->flow.local);
+}
+
 static __always_inline struct route *route_lookup(__u32 profile, const struct ip_addr *address)
 {
     struct route_key key = {.prefix_length = ROUTE_SCOPE_BITS};

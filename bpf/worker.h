@@ -28,15 +28,6 @@ struct decision {
     __u32 endpoint; /* of WAY_HERE: the hash of the pod */
 };
 
-/* Packets with the address of the node itself: its own, and those that a CNI has masqueraded. */
-static __always_inline int worker_is_own(const struct packet *packet)
-{
-    const struct settings *own = settings_lookup();
-
-    return own &&
-           ip_addr_equal(packet->version == 4 ? &own->node_v4 : &own->node_v6, &packet->flow.local);
-}
-
 /* Looks behind a CNI's masquerade: makes the flow that of the pod. Returns 0 where there is none.
  */
 __noinline int worker_unmask(struct __sk_buff *skb, struct packet *packet,
@@ -246,7 +237,8 @@ static __always_inline int worker_may_be_tunnel(const struct packet *packet)
 static __always_inline int worker_send(struct __sk_buff *skb, struct packet *packet)
 {
     struct decision decision = {};
-    int own = worker_is_own(packet), way; /* the verdict in the end */
+    /* The node's own, or a pod's that a CNI has masqueraded. */
+    int own = packet_is_own(packet), way; /* the verdict in the end */
     struct flow *flow;
 
     if (worker_may_be_tunnel(packet) && worker_is_forged(skb, packet))

@@ -126,8 +126,10 @@ static const char *gateway_check(const struct table_entry *entry)
         return NULL;
     if (!address_is_unicast(&gateway->node))
         return "gateways: the node is no unicast address";
-    if (gateway->flags & ~(unsigned)GATEWAY_LOCAL)
+    if (gateway->flags & ~(unsigned)(GATEWAY_LOCAL | GATEWAY_DEDICATED))
         return "gateways: unknown flags";
+    if (gateway->flags & GATEWAY_DEDICATED && !has_egress)
+        return "gateways: no egress IP is dedicated";
     if (!(gateway->flags & GATEWAY_LOCAL) && (has_egress || gateway->ifindex))
         return "gateways: an egress IP or interface on a node that is not the gateway";
     if (has_egress && !address_is_unicast(&gateway->egress))

@@ -155,6 +155,23 @@ static const struct plan_link *links_find(const struct plan *plan,
     return found;
 }
 
+/* Whether the node's own connections have such an address: the first one of an interface that holds
+ * a default route. */
+static bool links_use(const struct plan *plan, const struct ip_addr *address)
+{
+    enum family family = address_family(address);
+    const struct plan_link *link;
+    size_t cursor = 0;
+
+    while ((link = hash_next(&plan->links, &cursor))) {
+        const struct ip_addr *first = link->default_route[family] ? link_first(link, family) : NULL;
+
+        if (first && ip_addr_equal(first, address))
+            return true;
+    }
+    return false;
+}
+
 bool links_resolve(const struct plan *plan, const struct gateway_choice *choice, enum family family,
                    struct gateway *gateway)
 {
@@ -171,5 +188,7 @@ bool links_resolve(const struct plan *plan, const struct gateway_choice *choice,
         return false;
     gateway->egress = *address;
     gateway->ifindex = link->ifindex;
+    if (!links_use(plan, address))
+        gateway->flags |= GATEWAY_DEDICATED;
     return true;
 }

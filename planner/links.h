@@ -11,7 +11,8 @@ void link_apply(struct plan *plan, const struct link *object);
 void link_remove(struct plan *plan, uint32_t ifindex);
 void links_sweep(struct plan *plan);
 
-/* Fills egress IP and interface of a gateway of this node; false: it has none for the family. */
+/* Fills egress IP, interface and GATEWAY_DEDICATED of a gateway of this node; false: it has none
+ * for the family. */
 bool links_resolve(const struct plan *plan, const struct gateway_choice *choice, enum family family,
                    struct gateway *gateway);
 

@@ -117,7 +117,8 @@ struct gateway {
 #define GATEWAY_SLOTS 1024
 
 enum {
-    GATEWAY_LOCAL = 1 << 0, /* this node is the gateway */
+    GATEWAY_LOCAL = 1 << 0,     /* this node is the gateway */
+    GATEWAY_DEDICATED = 1 << 1, /* the node opens no connections with this egress IP */
 };
 
 _Static_assert(sizeof(struct gateway_key) == 8, "layout of gateways");

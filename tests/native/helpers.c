@@ -113,6 +113,18 @@ __u32 bpf_get_smp_processor_id(void)
     return 0;
 }
 
+long bpf_loop(__u32 rounds, void *callback, void *context, __u64 flags)
+{
+    long (*call)(__u32, void *) = (long (*)(__u32, void *))callback;
+    __u32 done = 0;
+
+    if (native_call_fails())
+        return -EINVAL;
+    while (done < rounds && !call(done++, context))
+        ;
+    return flags ? -EINVAL : done;
+}
+
 long bpf_skb_load_bytes(const struct __sk_buff *skb, __u32 offset, void *to, __u32 length)
 {
     if (native_call_fails()) {

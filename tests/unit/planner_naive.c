@@ -279,6 +279,27 @@ static const struct link *naive_link(const struct naive *naive,
     return NULL;
 }
 
+/* The node's own connections have the first address of each interface with a default route. */
+static bool naive_is_used(const struct naive *naive, const struct ip_addr *egress, bool v4)
+{
+    const struct object *object;
+
+    EACH(naive, KIND_LINK, object)
+    {
+        const struct link *link = &object->link;
+        size_t i = 0;
+
+        while (i < link->address_count &&
+               !(link->addresses[i].usable && ip_addr_is_v4(&link->addresses[i].address) == v4 &&
+                 address_is_global(&link->addresses[i].address)))
+            i++;
+        if (i < link->address_count && (v4 ? link->default_route_v4 : link->default_route_v6) &&
+            ip_addr_equal(&link->addresses[i].address, egress))
+            return true;
+    }
+    return false;
+}
+
 static void naive_resolve(const struct naive *naive, const struct policy_gateway *gateway, bool v4,
                           struct gateway *entry)
 {
@@ -297,6 +318,8 @@ static void naive_resolve(const struct naive *naive, const struct policy_gateway
         entry->egress = gateway->egress_ip;
         entry->ifindex = link->ifindex;
     }
+    if (!ip_addr_is_none(&entry->egress) && !naive_is_used(naive, &entry->egress, v4))
+        entry->flags |= GATEWAY_DEDICATED;
 }
 
 /* Fills the entries that are in use and returns how many those are. */

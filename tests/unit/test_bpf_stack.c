@@ -106,6 +106,26 @@ static void calls_find_relative(struct object *object, struct function *function
     }
 }
 
+/* A function that is handed to a helper, which calls it: its frame comes on top of its giver's. */
+static bool callback_find(struct object *object, size_t section, size_t at,
+                          const struct bpf_insn *insn, const GElf_Sym *symbol)
+{
+    Elf_Scn *target = elf_getscn(object->elf, symbol->st_shndx);
+    size_t offset = symbol->st_value;
+    GElf_Shdr header;
+
+    if (insn->code != (BPF_LD | BPF_IMM | BPF_DW) || !target)
+        return false;
+    assert_non_null(gelf_getshdr(target, &header));
+    if (!(header.sh_flags & SHF_EXECINSTR))
+        return false;
+    if (GELF_ST_TYPE(symbol->st_info) == STT_SECTION)
+        offset = (size_t)insn->imm;
+    call_add(&object->functions[function_at(object, section, at)],
+             function_at(object, symbol->st_shndx, offset / sizeof(*insn)));
+    return true;
+}
+
 /* A call by relocation: to a symbol, or by what the instruction holds where that is a section. */
 static void call_find_relocated(struct object *object, size_t section, const GElf_Rel *relocation)
 {
@@ -113,9 +133,10 @@ static void call_find_relocated(struct object *object, size_t section, const GEl
     size_t at = relocation->r_offset / sizeof(*code), callee;
     GElf_Sym symbol;
 
-    if (code[at].code != (BPF_JMP | BPF_CALL) || code[at].src_reg != BPF_PSEUDO_CALL)
-        return;
     assert_non_null(gelf_getsym(object->symbols, (int)GELF_R_SYM(relocation->r_info), &symbol));
+    if (callback_find(object, section, at, &code[at], &symbol) ||
+        code[at].code != (BPF_JMP | BPF_CALL) || code[at].src_reg != BPF_PSEUDO_CALL)
+        return;
     callee = symbol.st_value / sizeof(*code);
     if (GELF_ST_TYPE(symbol.st_info) == STT_SECTION)
         callee = (size_t)(code[at].imm + 1);

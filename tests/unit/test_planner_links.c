@@ -3,6 +3,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -74,10 +75,14 @@ static void expect_egress(struct scene *scene, const char *prefix, const char *e
     const struct gateway *gateway =
         scene_gateway(scene, scene_endpoint_route(scene, "10.0.0.1", prefix), 0);
     struct ip_addr expected = egress ? scene_address(egress) : (struct ip_addr){0};
+    uint32_t flags = GATEWAY_LOCAL;
 
     assert_memory_equal(&gateway->egress, &expected, sizeof(expected));
     assert_int_equal(gateway->ifindex, ifindex);
-    assert_int_equal(gateway->flags, GATEWAY_LOCAL);
+    /* Those of the default routes are the node's own connections' too. */
+    if (egress && strcmp(egress, "192.0.2.2") != 0 && strcmp(egress, "2001:db8:2::1") != 0)
+        flags |= GATEWAY_DEDICATED;
+    assert_int_equal(gateway->flags, flags);
 }
 
 static void expect_case(struct scene *scene, const struct link_case *it)

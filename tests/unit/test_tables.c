@@ -196,7 +196,11 @@ static struct table_entry valid_entry(enum table table)
     X(node_flags, TABLE_NODES, v->node.flags = 8, false)                                           \
     X(slot, TABLE_GATEWAYS, e->key.gateway.slot = GATEWAY_SLOTS, true)                             \
     X(gateway_node, TABLE_GATEWAYS, v->gateway.node = (struct ip_addr){0}, false)                  \
-    X(gateway_flags, TABLE_GATEWAYS, v->gateway.flags = 3, false)                                  \
+    X(gateway_flags, TABLE_GATEWAYS, v->gateway.flags = 4 | GATEWAY_LOCAL, false)                  \
+    X(dedicated, TABLE_GATEWAYS,                                                                   \
+      (v->gateway.flags |= GATEWAY_DEDICATED, v->gateway.egress = (struct ip_addr){0},             \
+       v->gateway.ifindex = 0),                                                                    \
+      false)                                                                                       \
     X(not_local, TABLE_GATEWAYS, v->gateway.flags = 0, false)                                      \
     X(egress, TABLE_GATEWAYS, v->gateway.egress = address("255.255.255.255"), false)               \
     X(no_egress, TABLE_GATEWAYS, v->gateway.egress = (struct ip_addr){0}, false)                   \

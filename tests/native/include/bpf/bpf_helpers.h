@@ -34,6 +34,7 @@ void *native_map_lookup(void *map, const void *key);
 long native_map_update(void *map, const void *key, const void *value, __u64 flags);
 long native_map_delete(void *map, const void *key);
 
+long bpf_loop(__u32 rounds, void *callback, void *context, __u64 flags);
 __u64 bpf_ktime_get_coarse_ns(void);
 __u64 bpf_ktime_get_ns(void);
 __u32 bpf_get_prandom_u32(void);
