@@ -126,9 +126,23 @@ static __always_inline int gateway_accepts(struct __sk_buff *skb, struct packet 
     return error ? error : nat_accepts(packet);
 }
 
+/* What the sender of a packet that is dropped is told, REFUSE_*; -1: nothing. */
+static __always_inline int gateway_refusal(int error)
+{
+    switch (error) {
+    case REASON(DROP_HOP_LIMIT):
+        return REFUSE_EXPIRED;
+    case REASON(DROP_NO_PORT):
+    case REASON(DROP_NAT_FULL):
+    case REASON(DROP_NAT_QUOTA):
+        return REFUSE_PROHIBITED;
+    }
+    return -1;
+}
+
 /*
- * Tells a pod of another node, by way of its node, that its packet is too big for the way from here
- * or, with `mtu` 0, has used up its hop limit. The outer headers are gone. Returns the verdict.
+ * Tells a pod of another node, by way of its node, that its packet is too big for the way from
+ * here, or what else `mtu` stands for. The outer headers are gone. Returns the verdict.
  */
 static __always_inline int gateway_refuse(struct __sk_buff *skb, struct packet *packet,
                                           const struct ip_addr *node, __u32 mtu)
@@ -154,12 +168,8 @@ static __always_inline int gateway_receive(struct __sk_buff *skb, struct packet 
     __u32 ifindex = skb->ifindex;
     int error = gateway_accepts(skb, packet), verdict;
 
-    if (!error && packet->hop_limit <= 1) {
-        verdict = verdict_drop(skb, packet, REASON(DROP_HOP_LIMIT));
-        if (tunnel_strip(skb, packet, outer_traffic_class))
-            return verdict;
-        return gateway_refuse(skb, packet, node, 0);
-    }
+    if (!error && packet->hop_limit <= 1)
+        error = REASON(DROP_HOP_LIMIT);
     if (!error && packet->icmp == ICMP_ERROR) {
         error = gateway_map_error(skb, packet, &outside);
     } else if (!error && !nat_recent(skb, packet, endpoint->hash, clock_ticks(), &outside)) {
@@ -169,6 +179,12 @@ static __always_inline int gateway_receive(struct __sk_buff *skb, struct packet 
         error = gateway_map(skb, packet, endpoint->hash, gateway, error, node, &outside);
     }
     packet->policy = policy_index(outside.policy);
+    if (error && gateway_refusal(error) >= 0) {
+        verdict = verdict_drop(skb, packet, error);
+        if (tunnel_strip(skb, packet, outer_traffic_class))
+            return verdict;
+        return gateway_refuse(skb, packet, node, gateway_refusal(error));
+    }
     if (!error)
         error = tunnel_strip(skb, packet, outer_traffic_class);
     if (error)
@@ -193,6 +209,8 @@ static __always_inline int gateway_send_local(struct __sk_buff *skb, struct pack
     else if (!error)
         error = gateway_map(skb, packet, endpoint, gateway, 0, NULL, &outside);
     packet->policy = policy_index(outside.policy);
+    if (error && gateway_refusal(error) == REFUSE_PROHIBITED)
+        packet->prohibited = 1;
     if (error)
         return verdict_drop(skb, packet, error);
     return gateway_send(skb, packet, &outside, packet->hop_limit, ifindex);

@@ -109,9 +109,10 @@ struct packet {
     __u8 version;   /* of IP: 4 or 6 */
     __u8 outer;     /* the version of the IP header around the tunnel, 0: there is none */
     __u8 fragment_at; /* of IPv6: offset of its fragment header from l3, in units of eight bytes */
-    __u16 policy; /* policy_index() of the one that decides its way, 0: none, or not known yet */
-    __u8 too_big; /* 0, or 1 + the bytes that the tunnel would have added; see refuse_mtu() */
-    __u8 reserved[3];
+    __u16 policy;    /* policy_index() of the one that decides its way, 0: none, or not known yet */
+    __u8 too_big;    /* 0, or 1 + the bytes that the tunnel would have added; see refuse_mtu() */
+    __u8 prohibited; /* 1: dropped, and its sender is to be told; see REFUSE_PROHIBITED */
+    __u8 reserved[2];
 };
 
 /*

@@ -3,8 +3,9 @@
 #define EGRESSGW_BPF_REFUSE_H
 
 /*
- * ICMP errors of our own, made of the packet that they are about: what does not fit, and what has
- * used up its hop limit. None is ever sent about an error or about a fragment behind the first.
+ * ICMP errors of our own, made of the packet that they are about: what does not fit, what has used
+ * up its hop limit, and what there is no mapping for. None is ever sent about an error, a TCP
+ * reset, a fragment behind the first, or a packet to many.
  */
 
 #include "packet.h"
@@ -22,10 +23,17 @@
 #define REFUSE_BURST  8
 #define REFUSE_PLACES 256 /* a power of two */
 
+/* In place of an MTU: what the error is about. */
+#define REFUSE_EXPIRED    0 /* the hop limit */
+#define REFUSE_PROHIBITED 1 /* we let it out with no address */
+
 enum {
     ICMP_ERROR_UNREACHABLE = 3,
     ICMP_ERROR_FRAGMENTATION_NEEDED = 4, /* code */
+    ICMP_ERROR_PROHIBITED = 13,          /* code */
     ICMP_ERROR_TIME_EXCEEDED = 11,
+    ICMPV6_ERROR_UNREACHABLE = 1,
+    ICMPV6_ERROR_PROHIBITED = 1, /* code */
     ICMPV6_ERROR_TOO_BIG = 2,
     ICMPV6_ERROR_TIME_EXCEEDED = 3,
 };
@@ -69,13 +77,21 @@ struct refuse_v6 {
     struct refuse_icmp icmp;
 };
 
+static __always_inline int refuse_is_to_many(const struct packet *packet)
+{
+    const struct ip_addr *address = &packet->flow.remote;
+
+    return packet->version == 4 ? address->bytes[12] >= 224 : address->bytes[0] == 0xff;
+}
+
 static __always_inline int refuse_is_allowed(const struct packet *packet)
 {
     __u32 index = bpf_ntohl(packet->flow.local.words_be[3]) & (REFUSE_PLACES - 1);
     __u32 now = clock_ticks();
     struct refuse_budget *budget;
 
-    if (packet->icmp == ICMP_ERROR || packet->fragment == FRAGMENT_LATER)
+    if (packet->icmp == ICMP_ERROR || packet->fragment == FRAGMENT_LATER ||
+        packet->tcp_flags & TCP_RST || refuse_is_to_many(packet))
         return 0;
     budget = bpf_map_lookup_elem(&refuse_budgets, &index);
     if (!budget)
@@ -85,6 +101,22 @@ static __always_inline int refuse_is_allowed(const struct packet *packet)
         budget->used = 0;
     }
     return budget->used++ < REFUSE_BURST;
+}
+
+/* Type and code of the error. */
+static __always_inline void refuse_name(int version, __u32 mtu, struct refuse_icmp *icmp)
+{
+    icmp->type = version == 4 ? ICMP_ERROR_UNREACHABLE : ICMPV6_ERROR_TOO_BIG;
+    icmp->code = version == 4 ? ICMP_ERROR_FRAGMENTATION_NEEDED : 0;
+    icmp->value_be = bpf_htonl(mtu);
+    if (mtu == REFUSE_EXPIRED) {
+        icmp->type = version == 4 ? ICMP_ERROR_TIME_EXCEEDED : ICMPV6_ERROR_TIME_EXCEEDED;
+        icmp->code = 0;
+    } else if (mtu == REFUSE_PROHIBITED) {
+        icmp->type = version == 4 ? ICMP_ERROR_UNREACHABLE : ICMPV6_ERROR_UNREACHABLE;
+        icmp->code = version == 4 ? ICMP_ERROR_PROHIBITED : ICMPV6_ERROR_PROHIBITED;
+        icmp->value_be = 0;
+    }
 }
 
 /* Adds 16-bit words as they lie in memory. */
@@ -113,14 +145,9 @@ static __always_inline int refuse_store_v4(struct __sk_buff *skb, const struct p
                 .saddr = source->words_be[3],
                 .daddr = packet->flow.local.words_be[3],
             },
-        .icmp =
-            {
-                .type = mtu ? ICMP_ERROR_UNREACHABLE : ICMP_ERROR_TIME_EXCEEDED,
-                .code = mtu ? ICMP_ERROR_FRAGMENTATION_NEEDED : 0,
-                .value_be = bpf_htonl(mtu),
-            },
     };
 
+    refuse_name(4, mtu, &headers.icmp);
     headers.ip.check = checksum_fold(refuse_sum(0, &headers.ip, sizeof(headers.ip)));
     headers.icmp.check = checksum_fold(refuse_sum(sum, &headers.icmp, sizeof(headers.icmp)));
     return bpf_skb_store_bytes(skb, packet->l3, &headers, sizeof(headers), BPF_F_RECOMPUTE_CSUM);
@@ -138,13 +165,9 @@ static __always_inline int refuse_store_v6(struct __sk_buff *skb, const struct p
                 .nexthdr = IPPROTO_ICMPV6,
                 .hop_limit = REFUSE_HOP_LIMIT,
             },
-        .icmp =
-            {
-                .type = mtu ? ICMPV6_ERROR_TOO_BIG : ICMPV6_ERROR_TIME_EXCEEDED,
-                .value_be = bpf_htonl(mtu),
-            },
     };
 
+    refuse_name(6, mtu, &headers.icmp);
     __builtin_memcpy(&headers.ip.saddr, source, sizeof(headers.ip.saddr));
     __builtin_memcpy(&headers.ip.daddr, &packet->flow.local, sizeof(headers.ip.daddr));
     sum += headers.ip.payload_len + bpf_htons(IPPROTO_ICMPV6); /* of the pseudo header */
@@ -196,7 +219,7 @@ __noinline int refuse_shorten(struct __sk_buff *skb, __u32 length)
 
 /*
  * Makes the frame, whose packet goes out from `packet->flow.local`, the ICMP error about it: too
- * big for `mtu` bytes, or, where that is 0, its hop limit used up. `packet` describes the error
+ * big for `mtu` bytes, or what REFUSE_* stands for there. `packet` describes the error
  * then; the Ethernet header is left alone. Returns 0, or -1 where there is to be no error.
  */
 __noinline int refuse_build(struct __sk_buff *skb, struct packet *packet,

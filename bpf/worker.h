@@ -190,9 +190,10 @@ static __always_inline int worker_follow(struct __sk_buff *skb, const struct pac
 }
 
 /*
- * Tells the sender of a packet that is too big for the tunnel, whether it may be fragmented or not:
- * it then sends what fits, or fragments itself. The error comes from where the packet was to go,
- * and is about the packet that the host knows. Returns the verdict.
+ * Tells the sender of a packet that it is too big for the tunnel, whether it may be fragmented or
+ * not: it then sends what fits, or fragments itself. Or that this gateway has no mapping for it.
+ * The error comes from where the packet was to go, and is about the packet that the host knows.
+ * Returns the verdict.
  */
 __noinline int worker_refuse(struct __sk_buff *skb, struct packet *packet,
                              const struct masquerade *masquerade)
@@ -206,7 +207,7 @@ __noinline int worker_refuse(struct __sk_buff *skb, struct packet *packet,
     if (masquerade->present &&
         packet_rewrite(skb, packet, &masquerade->address, masquerade->port_be, packet->hop_limit))
         return TC_ACT_SHOT;
-    mtu = refuse_mtu(packet);
+    mtu = packet->prohibited ? REFUSE_PROHIBITED : refuse_mtu(packet);
     return mtu && !refuse_build(skb, packet, &remote, mtu) ? refuse_turn(skb) : TC_ACT_SHOT;
 }
 
@@ -262,7 +263,8 @@ static __always_inline int worker_send(struct __sk_buff *skb, struct packet *pac
             gateway_send_local(skb, packet, decision.endpoint, &decision.gateway, decision.policy);
     else
         way = tunnel_send(skb, packet, &decision.gateway.node, COUNT_ENCAPSULATED);
-    return packet->too_big ? worker_refuse(skb, packet, &decision.masquerade) : way;
+    return packet->too_big || packet->prohibited ? worker_refuse(skb, packet, &decision.masquerade)
+                                                 : way;
 }
 
 /* Answers come from a node that is a gateway, or was when the flow began. */

@@ -80,3 +80,9 @@ void gateway_receive(struct harness *harness, const struct packet_spec *spec)
     gateway_build(&frame, spec, NODE_OTHER);
     harness_ingress(harness, &frame);
 }
+
+int gateway_let_out(const struct harness *harness)
+{
+    return harness->verdict == TC_ACT_REDIRECT &&
+           frame_u16(&harness->out, FRAME_ETHERNET + 22) != 4789;
+}

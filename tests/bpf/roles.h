@@ -35,5 +35,7 @@ void gateway_put(struct harness *harness);
 void gateway_build(struct frame *frame, const struct packet_spec *spec, const char *node);
 /* Gives the ingress program the packet as the pod's own node sends it. */
 void gateway_receive(struct harness *harness, const struct packet_spec *spec);
+/* Whether the last packet of a pod was let out; else it was dropped, and the pod perhaps told. */
+int gateway_let_out(const struct harness *harness);
 
 #endif

@@ -45,7 +45,7 @@ static uint16_t crowd_open(struct crowd *crowd)
     struct packet_spec spec = crowd_flow(crowd->flows++);
 
     gateway_receive(crowd->harness, &spec);
-    if (crowd->harness->verdict != TC_ACT_REDIRECT)
+    if (!gateway_let_out(crowd->harness))
         return 0;
     return frame_u16(&crowd->harness->out, FRAME_ETHERNET + 20);
 }

@@ -197,6 +197,108 @@ static void test_answer_too_big_for_the_tunnel(void **state)
     assert_int_equal(get_counter(*state, COUNT_REFUSED).packets, 2);
 }
 
+/* The pod of another node is told that there is no mapping for its packet; the counter goes up. */
+static void expect_refused(struct harness *harness, const struct packet_spec *spec,
+                           enum drop_reason reason)
+{
+    struct ip_addr pod = address_of(spec->source);
+    int v6 = !ip_addr_is_v4(&pod);
+    uint64_t before = get_counter(harness, reason).packets;
+    struct frame frame;
+
+    frame_build(&frame, mac_router, mac_uplink, spec);
+    gateway_receive(harness, spec);
+    assert_int_equal(get_counter(harness, reason).packets, before + 1);
+    assert_int_equal(harness->verdict, TC_ACT_REDIRECT);
+    assert_memory_equal(harness->out.data, mac_gateway, 6);
+    assert_int_equal(frame_u16(&harness->out, FRAME_ETHERNET + 22), 4789);
+    assert_error(harness, FRAME_ETHERNET + FRAME_TUNNEL, v6 ? NODE_OWN6 : NODE_OWN, spec->source,
+                 v6 ? 1 : 3, v6 ? 1 : 13, 0, &frame);
+}
+
+static void expect_refused_quietly(struct harness *harness, const struct packet_spec *spec,
+                                   enum drop_reason reason)
+{
+    uint64_t before = get_counter(harness, reason).packets;
+
+    gateway_receive(harness, spec);
+    assert_int_equal(get_counter(harness, reason).packets, before + 1);
+    assert_int_equal(harness->verdict, TC_ACT_SHOT);
+}
+
+static void test_no_port_is_told(void **state)
+{
+    struct datapath_config config = harness_config();
+    struct packet_spec spec = gateway_udp_out;
+    struct harness *harness = *state;
+
+    config.ephemeral_first = 1;
+    config.ephemeral_last = 65535;
+    harness_reload(harness, &config, 16);
+    gateway_put(harness);
+    expect_refused(harness, &spec, DROP_NO_PORT);
+    spec.protocol = IPPROTO_ICMP;
+    spec.icmp_type = 8;
+    expect_refused(harness, &spec, DROP_NO_PORT);
+    spec.protocol = IPPROTO_TCP;
+    spec.tcp_flags = SYN;
+    expect_refused(harness, &spec, DROP_NO_PORT);
+    spec.tcp_flags = RST;
+    expect_refused_quietly(harness, &spec, DROP_NO_PORT);
+    spec.tcp_flags = SYN;
+    put_endpoint(harness, POD_OTHER6, NODE_OTHER, TEST_PROFILE, 0);
+    put_route(harness, TEST_PROFILE, "2001:db8:7::", 64, ROUTE_GATEWAY);
+    put_gateway(harness, 1, NODE_OWN, EGRESS_IP6, GATEWAY_LOCAL);
+    spec.source = POD_OTHER6;
+    spec.destination = SERVER6;
+    expect_refused(harness, &spec, DROP_NO_PORT);
+}
+
+static void test_no_room_is_told(void **state)
+{
+    struct datapath_config config = harness_config();
+    struct packet_spec spec = gateway_udp_out;
+    struct harness *harness = *state;
+
+    harness_reload(harness, &config, 1);
+    gateway_put(harness);
+    gateway_receive(harness, &spec);
+    spec.source_port++;
+    expect_refused(harness, &spec, DROP_NAT_FULL);
+    config.nat_per_endpoint = 1;
+    harness_reload(harness, &config, 16);
+    gateway_put(harness);
+    gateway_receive(harness, &spec);
+    spec.source_port++;
+    expect_refused(harness, &spec, DROP_NAT_QUOTA);
+    for (int i = 0; i < 100; i++) /* others are let out all the while */
+        gateway_receive(harness, &spec);
+    assert_in_range(get_counter(harness, COUNT_REFUSED).packets, 1, 60);
+    spec.source_port--;
+    gateway_receive(harness, &spec);
+    assert_true(gateway_let_out(harness));
+}
+
+/* A pod on the gateway itself has its error from where the packet was to go. */
+static void test_local_pod_is_told(void **state)
+{
+    struct datapath_config config = harness_config();
+    struct packet_spec spec = udp_out(0, 50);
+    struct harness *harness = *state;
+    struct frame frame;
+
+    config.ephemeral_first = 1;
+    config.ephemeral_last = 65535;
+    harness_reload(harness, &config, 16);
+    put_worker(harness);
+    put_gateway(harness, 1, NODE_OWN, EGRESS_IP, GATEWAY_LOCAL);
+    worker_build(&frame, &spec);
+    harness_egress(harness, &frame);
+    assert_int_equal(harness->verdict, TC_ACT_REDIRECT);
+    assert_error(harness, FRAME_ETHERNET, SERVER, POD, 3, 13, 0, &frame);
+    assert_int_equal(get_counter(harness, DROP_NO_PORT).packets, 1);
+}
+
 static void expect_forged(struct harness *harness, const char *source, const char *destination)
 {
     struct packet_spec spec = udp_out(0, 50);
@@ -229,10 +331,16 @@ static void test_forged_tunnel(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_too_big_for_the_tunnel),        TEST(test_large_segments),
-        TEST(test_no_error_about_these),          TEST(test_errors_are_few),
-        TEST(test_hop_limit_at_the_gateway),      TEST(test_forged_tunnel),
+        TEST(test_too_big_for_the_tunnel),
+        TEST(test_large_segments),
+        TEST(test_no_error_about_these),
+        TEST(test_errors_are_few),
+        TEST(test_hop_limit_at_the_gateway),
+        TEST(test_forged_tunnel),
         TEST(test_answer_too_big_for_the_tunnel),
+        TEST(test_no_port_is_told),
+        TEST(test_no_room_is_told),
+        TEST(test_local_pod_is_told),
     };
 
     return cmocka_run_group_tests(tests, harness_network, NULL);

@@ -12,7 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { MAPS_MOST = 32, KEY_LONGEST = 64, VALUE_LONGEST = 512, TRIES = 20 };
+enum { MAPS_MOST = 32, KEY_LONGEST = 64, VALUE_LONGEST = 16384, TRIES = 20 };
 
 struct state {
     const char *name;
