@@ -3,6 +3,7 @@
  * seeds DIRECTORY: writes the binary corpora that the fuzzers start from into DIRECTORY/TARGET/:
  * records and tables as the unit tests make them, rtnetlink's answers on this machine.
  */
+#include <arpa/inet.h>
 #include <errno.h>
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
@@ -55,6 +56,22 @@ static void write_records(uint64_t *seed)
     }
 }
 
+/* Entries that lead to each other, so that rows come of them: one profile, two groups. */
+static void entry_join(struct table_entry *entry, enum table table)
+{
+    if (table == TABLE_ENDPOINTS) {
+        entry->value.endpoint.profile = PROFILE_FIRST;
+    } else if (table == TABLE_ROUTES) {
+        entry->key.route.scope_be =
+            htonl(PROFILE_FIRST) | (entry->key.route.scope_be & htonl(ROUTE_SCOPE_IPV6));
+        entry->value.route.group %= 2;
+        entry->value.route.slots = entry->value.route.slots > 0;
+    } else {
+        entry->key.gateway.group %= 2;
+        entry->key.gateway.slot = 0;
+    }
+}
+
 /* As fuzz_dump takes them: which table, key, value. */
 static void write_tables(uint64_t *seed)
 {
@@ -69,6 +86,8 @@ static void write_tables(uint64_t *seed)
             struct table_entry entry = sample_entry(seed, shown[which]);
             const struct table_shape *shape = &table_shapes[shown[which]];
 
+            if (i % 2)
+                entry_join(&entry, shown[which]);
             data[length++] = (unsigned char)which;
             memcpy(data + length, &entry.key, shape->key_size);
             memcpy(data + length + shape->key_size, &entry.value, shape->value_size);
