@@ -159,7 +159,8 @@ static bool error_passes(int error)
            error == -EAGAIN;
 }
 
-/* False: a file could not be read for a reason that passes, and will be tried again. */
+/* False: a file could not be read for a reason that passes; it and those after it wait for the next
+ * try, so that there is one line in the log and not one for each of them. */
 static bool directory_read_pending(struct manifest_directory *directory)
 {
     bool all = true;
@@ -167,15 +168,17 @@ static bool directory_read_pending(struct manifest_directory *directory)
 
     for (size_t i = 0; i < directory->file_count; i++) {
         struct manifest_file *file = directory->files[i];
-        int error = file->pending ? manifest_file_read(file) : 0;
+        int error = all && file->pending ? manifest_file_read(file) : 0;
 
         if (error == -ENOENT) {
             log_debug("file is gone", log_string("file", file->name));
             manifest_file_free(file);
             continue;
         }
-        file->pending = error_passes(error);
-        all &= !file->pending;
+        if (all) {
+            file->pending = error_passes(error);
+            all = !file->pending;
+        }
         directory->files[kept++] = file;
     }
     directory->file_count = kept;
