@@ -74,6 +74,37 @@ static void write_flow(const char *name, struct packet_spec spec, bool v6)
     }
 }
 
+/* A pod's packet by the other gateway and the answer out of the tunnel, then a connection from
+ * outside and what the pod answers. */
+static void write_worker(const char *name, struct packet_spec spec, bool v6)
+{
+    static uint8_t input[4 * FRAME_SIZE];
+    struct packet_spec answer = spec, inbound;
+    struct frame frame;
+    size_t length;
+
+    input[0] = 0;
+    spec.source = v6 ? POD6 : POD;
+    worker_build(&frame, &spec);
+    length = input_add(input, 1, 8, &frame);
+    answer.source = spec.destination;
+    answer.destination = spec.source;
+    answer.source_port = spec.destination_port;
+    answer.destination_port = spec.source_port;
+    inbound = answer;
+    answer.tcp_flags = SYN | ACK;
+    gateway_build(&frame, &answer, NODE_OTHER);
+    length = input_add(input, length, 1, &frame);
+    inbound.source_port++;
+    frame_build(&frame, mac_uplink, mac_router, &inbound);
+    length = input_add(input, length, 1, &frame);
+    spec.destination_port = inbound.source_port;
+    spec.tcp_flags = SYN | ACK;
+    worker_build(&frame, &spec);
+    length = input_add(input, length, 8, &frame);
+    input_write(name, input, length);
+}
+
 int main(int count, char **arguments)
 {
     struct packet_spec spec = {.source_port = 20001, .destination_port = 80, .payload = 16};
@@ -86,13 +117,16 @@ int main(int count, char **arguments)
     spec.destination = SERVER;
     spec.protocol = IPPROTO_UDP;
     write_flow("udp", spec, false);
+    write_worker("udp-worker", spec, false);
     spec.protocol = IPPROTO_TCP;
     spec.tcp_flags = SYN;
     spec.options = segment_size;
     spec.options_length = sizeof(segment_size);
     write_flow("tcp", spec, false);
+    write_worker("tcp-worker", spec, false);
     spec.destination = SERVER6;
     write_flow("tcp6", spec, true);
+    write_worker("tcp6-worker", spec, true);
     spec = (struct packet_spec){.destination = SERVER,
                                 .protocol = IPPROTO_ICMP,
                                 .icmp_type = 8,
