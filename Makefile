@@ -133,7 +133,7 @@ $(BUILD)/tests/bpf/%: $(BUILD)/tests/bpf/%.o $(BUILD)/libbpftest.a $(TEST_ARCHIV
 $(BUILD)/tests/bench/%: $(BUILD)/tests/bench/%.o $(TEST_ARCHIVES)
 	$(call say,LINK)$(CC) $(CFLAGS) $(LDFLAGS) $^ -o $@ $(TEST_LIBRARIES)
 
-$(BUILD)/tests/bench/bench_programs: $(BUILD)/libbpftest.a
+$(BUILD)/tests/bench/bench_programs $(BUILD)/tests/bench/bench_ports: $(BUILD)/libbpftest.a
 
 $(BUILD)/tests/preload/%.so: tests/preload/%.c
 	@mkdir -p $(@D)

@@ -50,7 +50,7 @@ static __always_inline int nat_search_next(struct nat_search *search, __u32 prob
         return 0;
     if (!search->ports)
         return -1;
-    if (search->space == NAT_SPACES && (probe == NAT_GUESSES / 2 || probe == NAT_GUESSES))
+    if (search->space == NAT_SPACES && (probe == 1 || probe == NAT_GUESSES))
         search->space = nat_space_find(probe == NAT_GUESSES);
     if (search->space < NAT_SPACES)
         index = nat_space_take(search->space);
@@ -84,6 +84,8 @@ __noinline int nat_claim(struct __sk_buff *skb, const struct nat_key *flow, __u3
             continue;
         }
         if (!error) {
+            if (search->space == NAT_SPACES)
+                nat_space_mark(nat_port_number(search->claim.local_port_be, search->shared));
             outside->address = target->egress;
             outside->port_be = search->claim.local_port_be;
             outside->policy = target->policy;

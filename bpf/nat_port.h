@@ -90,6 +90,15 @@ static __always_inline __be16 nat_port(__u32 index, int shared)
                                    : nat_port_above(shared) + (index - below));
 }
 
+/* The number of a usable port. */
+static __always_inline __u32 nat_port_number(__be16 port_be, int shared)
+{
+    __u32 port = bpf_ntohs(port_be), below = nat_ports_below(shared);
+
+    return port < NAT_PORT_FIRST + below ? port - NAT_PORT_FIRST
+                                         : below + port - nat_port_above(shared);
+}
+
 static __always_inline void nat_reverse_key(const struct nat_key *flow,
                                             const struct ip_addr *egress, __be16 port_be,
                                             struct nat_key *key)

@@ -8,9 +8,9 @@
  * space, with a bit for each usable port, as nat_port() numbers them. The claims in nat_reverse
  * alone decide, and nothing has to keep the bits in step with them: one that is wrongly clear costs
  * a try; one that is wrongly set, since its mapping has ended, is cleared when the claims of its
- * word are read again. They are read when no port looks free any more, once in a round each. So a
- * round in which nothing was found shows that there was nothing, and costs as much as a second
- * allows for.
+ * word are read again. Each word is read once in a round: one with each port that is taken, and up
+ * to NAT_SPACE_READS by a packet where no port looks free. So a round that has found nothing shows
+ * that there was nothing; the next one may begin a second later.
  */
 
 #include "nat_port.h"
@@ -105,6 +105,11 @@ static __always_inline __u64 nat_space_tag(const struct nat_key *claim, __u32 po
         tag ^= tag >> 32;
     }
     return tag | 1;
+}
+
+static __always_inline __u32 nat_space_words(const struct nat_search *search)
+{
+    return (search->ports + 63) / 64;
 }
 
 static __always_inline int nat_space_is_free(const struct nat_space_set *set, __u32 way, __u32 now)
@@ -211,7 +216,7 @@ __noinline __u32 nat_space_read(__u32 index)
 
     if (!space || !search)
         return NAT_SPACE_READ;
-    search->word = nat_space_due(space, (search->ports + 63) / 64, search->now);
+    search->word = nat_space_due(space, nat_space_words(search), search->now);
     if (search->word >= NAT_SPACE_WORDS)
         return NAT_SPACE_READ;
     search->look = search->claim;
@@ -245,6 +250,27 @@ __noinline __u32 nat_space_look(__u32 index, __u32 start)
     return NAT_SPACE_WORDS;
 }
 
+/* Marks the ports of some bits of a word as taken; `free` are those that looked free before. */
+static __always_inline void nat_space_set(struct nat_space *space, __u32 word, __u64 free,
+                                          __u64 bits)
+{
+    word &= NAT_SPACE_WORDS - 1;
+    __sync_fetch_and_or(&space->words[word], bits);
+    if (!(free & ~bits))
+        __sync_fetch_and_or(&space->full[word / 64], 1ULL << (word & 63));
+}
+
+/* Marks a port that was guessed, where its destination has a space. */
+__noinline int nat_space_mark(__u32 number)
+{
+    __u32 index = nat_space_find(0), word = number / 64 & (NAT_SPACE_WORDS - 1);
+    struct nat_space *space = bpf_map_lookup_elem(&nat_spaces, &index);
+
+    if (space)
+        nat_space_set(space, word, ~space->words[word], 1ULL << (number & 63));
+    return 0;
+}
+
 /*
  * Takes a port that looks free: it does not any more, whatever comes of it. Returns its number,
  * NAT_PORT_BUSY where another processor was first, or NAT_PORT_NONE where no port is free.
@@ -259,6 +285,8 @@ __noinline __u32 nat_space_take(__u32 index)
 
     if (!space || !search)
         return NAT_PORT_NONE;
+    if (space->read < nat_space_words(search))
+        nat_space_read(index); /* ahead of need, while there is much to find in a word */
     word = nat_space_look(index, search->start / 64);
     for (i = 0; word == NAT_SPACE_WORDS && i < NAT_SPACE_READS; i++)
         word = nat_space_read(index);
@@ -268,10 +296,7 @@ __noinline __u32 nat_space_take(__u32 index)
     later = free & ~0ULL << (search->start & 63);
     later = later ? later : free;
     later &= -later;
-    if (later)
-        __sync_fetch_and_or(&space->words[word], later);
-    if (free == later)
-        __sync_fetch_and_or(&space->full[word / 64], 1ULL << (word & 63));
+    nat_space_set(space, word, free, later);
     return later ? word * 64 + lowest_bit(later) : NAT_PORT_BUSY;
 }
 

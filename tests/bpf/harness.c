@@ -197,6 +197,7 @@ static void harness_run(struct harness *harness, const struct bpf_program *progr
     harness->verdict = options.retval;
     harness->out.length = options.data_size_out;
     harness->mark_out = out.mark;
+    harness->duration = options.duration;
 }
 
 void harness_egress(struct harness *harness, const struct frame *frame)

@@ -64,6 +64,7 @@ struct harness {
     /* What it gave back. */
     int verdict;
     uint32_t mark_out;
+    uint32_t duration; /* ns that it took */
     struct frame out;
 };
 
