@@ -23,8 +23,8 @@ static const struct reason drops[] = {
     [DROP_NOT_GATEWAY] = {"not_gateway", "a tunnel packet that this node is not the gateway for",
                           "none while policies change; if it lasts, compare --dump of both nodes"},
     [DROP_NO_PORT] = {"no_port", "no port is free at the egress IP towards that destination",
-                      "add gateways to the policy, or find the pod that opens so many "
-                      "connections"},
+                      "add gateways to the policy, give it a dedicated egress IP, or "
+                      "find the pod that opens so many connections"},
     [DROP_NAT_FULL] = {"nat_full", "the table of connections is full",
                        "raise limits.nat (it takes effect after --detach), or add gateways"},
     [DROP_PROTOCOL] = {"protocol", "a protocol or kind of packet that cannot be translated",

@@ -165,8 +165,9 @@ static void tell_refusals(struct status *status, struct counters *counters)
         news = true;
         if (status->told)
             log_warning("no port is free at an egress IP towards some destination, new connections "
-                        "there are dropped: add gateways to the policy, or find the pod that opens "
-                        "so many (egressgw-loader --dump, --counters)",
+                        "there are dropped: add gateways to the policy, give it a dedicated egress "
+                        "IP, or find the pod that opens so many (egressgw-loader --dump, "
+                        "--counters)",
                         log_string("egress-ip", address_format(&refusal->egress, address)),
                         log_number("packets", (int64_t)(refusal->total.packets - before)));
     }
