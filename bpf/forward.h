@@ -243,4 +243,13 @@ static __always_inline int hop_send(struct __sk_buff *skb, const struct packet *
     return bpf_redirect_neigh(hop->ifindex, &next, sizeof(next), 0);
 }
 
+/* Sends a copy of the frame, where the next hop's link-layer address is known. */
+static __always_inline int hop_send_copy(struct __sk_buff *skb, const struct hop *hop)
+{
+    skb->mark = config.mark;
+    if (hop->state == HOP_RESOLVED)
+        bpf_clone_redirect(skb, hop->ifindex, 0);
+    return VERDICT_PASS;
+}
+
 #endif

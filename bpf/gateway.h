@@ -12,6 +12,7 @@
 #include "nat.h"
 #include "refuse.h"
 #include "refused.h"
+#include "split.h"
 #include "tunnel.h"
 
 static __always_inline void gateway_query(struct __sk_buff *skb, const struct packet *packet,
@@ -155,7 +156,7 @@ static __always_inline int gateway_refuse(struct __sk_buff *skb, struct packet *
     source = packet->version == 4 ? &own->node_v4 : &own->node_v6;
     if (ip_addr_is_none(source) || refuse_build(skb, packet, source, mtu))
         return TC_ACT_SHOT;
-    return tunnel_send(skb, packet, node, COUNT_REFUSED);
+    return tunnel_send_small(skb, packet, node, COUNT_REFUSED);
 }
 
 /* A packet from the tunnel, read but not yet stripped; `node` sent it. Returns the verdict. */
@@ -247,7 +248,7 @@ static __always_inline int gateway_answer_error(struct __sk_buff *skb, struct pa
     if (error)
         return verdict_drop(skb, packet, error);
     if (!ip_addr_is_none(&current->node))
-        return tunnel_send(skb, packet, &current->node, COUNT_TRANSLATED_IN);
+        return tunnel_send_small(skb, packet, &current->node, COUNT_TRANSLATED_IN);
     count(skb, COUNT_TRANSLATED_IN);
     count_policy(packet->policy, packet->length);
     return deliver_answer(skb, packet);
@@ -337,10 +338,11 @@ static __always_inline int gateway_answer(struct __sk_buff *skb, struct packet *
     port_be = reverse->pod_port_be;
     if (packet_rewrite(skb, packet, &pod, port_be, packet->hop_limit - 1))
         return verdict_drop(skb, packet, REASON(DROP_INTERNAL));
-    error = tunnel_send(skb, packet, &reverse->node, COUNT_TRANSLATED_IN);
-    if (packet->too_big && !gateway_refuse_answer(skb, packet))
-        return gateway_send_refusal(skb, packet);
-    return error;
+    error = split_send(skb, packet, &reverse->node, COUNT_TRANSLATED_IN);
+    if (!packet->too_big)
+        return error;
+    error = verdict_drop(skb, packet, REASON(DROP_TOO_BIG));
+    return gateway_refuse_answer(skb, packet) ? error : gateway_send_refusal(skb, packet);
 }
 
 #endif

@@ -13,6 +13,7 @@
 
 struct sk_buff {
     unsigned long _nfct; /* pointer to struct nf_conn, with the direction in its low three bits */
+    __u8 ip_summed : 2;
 };
 
 union nf_inet_addr {

@@ -112,7 +112,8 @@ struct packet {
     __u16 policy;    /* policy_index() of the one that decides its way, 0: none, or not known yet */
     __u8 too_big;    /* 0, or 1 + the bytes that the tunnel would have added; see refuse_mtu() */
     __u8 prohibited; /* 1: dropped, and its sender is to be told; see REFUSE_PROHIBITED */
-    __u8 reserved[2];
+    __u8 more;       /* 1: other fragments of the same packet follow it, see split.h */
+    __u8 reserved[1];
 };
 
 /*

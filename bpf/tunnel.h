@@ -240,7 +240,7 @@ static __always_inline void tunnel_query(struct __sk_buff *skb, const struct pac
 /*
  * Puts the packet into the tunnel and sends it to `node`, from our own address of the same family,
  * whatever family the packet has. `counter` counts it. Returns the verdict, which may be a drop;
- * `packet->too_big` is set where that is since the packet is too big.
+ * `packet->too_big` is set where that is since the packet is too big, which is not counted yet.
  */
 __noinline int tunnel_send(struct __sk_buff *skb, struct packet *packet, const struct ip_addr *node,
                            __u32 counter)
@@ -262,15 +262,26 @@ __noinline int tunnel_send(struct __sk_buff *skb, struct packet *packet, const s
     error = hop_lookup(skb, &query, &hop);
     if (!error)
         error = tunnel_lower_segment_size(skb, packet, &query, &hop, overhead);
-    else if (error == REASON(DROP_TOO_BIG))
+    if (error == REASON(DROP_TOO_BIG)) {
         packet->too_big = 1 + overhead;
+        return TC_ACT_SHOT;
+    }
     if (error)
         return verdict_drop(skb, packet, error);
     if (tunnel_push(skb, packet, &query, &hop))
         return verdict_drop(skb, packet, REASON(DROP_INTERNAL));
     count(skb, counter);
     count_policy(packet->policy, packet->length);
-    return hop_send(skb, packet, &hop);
+    return packet->more ? hop_send_copy(skb, &hop) : hop_send(skb, packet, &hop);
+}
+
+/* The same for what is not worth another try where it is too big. Returns the verdict. */
+static __always_inline int tunnel_send_small(struct __sk_buff *skb, struct packet *packet,
+                                             const struct ip_addr *node, __u32 counter)
+{
+    int verdict = tunnel_send(skb, packet, node, counter);
+
+    return packet->too_big ? verdict_drop(skb, packet, REASON(DROP_TOO_BIG)) : verdict;
 }
 
 /*

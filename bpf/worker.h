@@ -12,6 +12,7 @@
 #include "masquerade.h"
 #include "refuse.h"
 #include "route.h"
+#include "split.h"
 #include "tunnel.h"
 
 enum worker_way {
@@ -258,11 +259,14 @@ static __always_inline int worker_send(struct __sk_buff *skb, struct packet *pac
         way = REASON(DROP_INTERNAL);
     if (way < 0)
         return verdict_drop(skb, packet, way);
-    if (way == WAY_HERE)
+    if (way == WAY_HERE) {
         way =
             gateway_send_local(skb, packet, decision.endpoint, &decision.gateway, decision.policy);
-    else
-        way = tunnel_send(skb, packet, &decision.gateway.node, COUNT_ENCAPSULATED);
+    } else {
+        way = split_send(skb, packet, &decision.gateway.node, COUNT_ENCAPSULATED);
+        if (packet->too_big)
+            verdict_drop(skb, packet, REASON(DROP_TOO_BIG));
+    }
     return packet->too_big || packet->prohibited ? worker_refuse(skb, packet, &decision.masquerade)
                                                  : way;
 }

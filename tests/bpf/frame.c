@@ -266,7 +266,7 @@ void frame_encapsulate(struct frame *frame, const uint8_t *destination, const ui
         .protocol = IPPROTO_UDP,
         .traffic_class = traffic_class_of(frame, FRAME_ETHERNET),
         .flow_label = id,
-        .fragment = is_v6(outer_source) ? 0 : 0x4000, /* not to be fragmented */
+        .fragment = is_v6(outer_source) ? 0 : DO_NOT_FRAGMENT,
     };
     size_t overhead = frame_overhead(outer_source), udp = FRAME_ETHERNET + ip_header(&outer);
     size_t vxlan = udp + 8;

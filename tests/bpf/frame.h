@@ -7,10 +7,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define FRAME_SIZE     4096
-#define FRAME_ETHERNET 14
-#define FRAME_TUNNEL   50 /* outer IPv4, UDP, VXLAN, inner Ethernet */
-#define FRAME_TUNNEL6  70 /* the same with IPv6 */
+#define FRAME_SIZE      4096
+#define FRAME_ETHERNET  14
+#define DO_NOT_FRAGMENT 0x4000 /* flag of IPv4 */
+#define FRAME_TUNNEL    50     /* outer IPv4, UDP, VXLAN, inner Ethernet */
+#define FRAME_TUNNEL6   70     /* the same with IPv6 */
 
 struct frame {
     uint8_t data[FRAME_SIZE];

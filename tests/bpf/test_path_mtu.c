@@ -13,6 +13,7 @@ static struct packet_spec datagram(size_t length) /* of the IP packet */
         .protocol = IPPROTO_UDP,
         .source_port = 40000,
         .destination_port = 53,
+        .fragment = DO_NOT_FRAGMENT,
         .payload = length - 28,
     };
 }

@@ -16,6 +16,7 @@ static struct packet_spec udp_out(int v6, size_t payload)
         .protocol = IPPROTO_UDP,
         .source_port = 40000,
         .destination_port = 53,
+        .fragment = v6 ? 0 : DO_NOT_FRAGMENT,
         .payload = payload,
     };
 }
@@ -122,9 +123,9 @@ static void test_no_error_about_these(void **state)
     struct packet_spec spec = udp_out(0, 1600);
 
     put_worker(*state);
-    spec.fragment = 126;
+    spec.fragment = DO_NOT_FRAGMENT | 126;
     expect_silence(*state, &spec);
-    spec.fragment = 0;
+    spec.fragment = DO_NOT_FRAGMENT;
     spec.protocol = IPPROTO_ICMP;
     spec.icmp_type = 3;
     expect_silence(*state, &spec);
@@ -179,6 +180,7 @@ static void expect_server_told(struct harness *harness, const struct families *f
     families_receive(harness, families, &out);
     in = families_answer_to(families, &out, families_port(harness, &out));
     in.payload = v6 ? 1431 - 48 : 1451 - 28;
+    in.fragment = v6 ? 0 : DO_NOT_FRAGMENT;
     frame_build(&frame, mac_uplink, mac_router, &in);
     harness_ingress(harness, &frame);
     assert_int_equal(harness->verdict, TC_ACT_REDIRECT);
@@ -299,6 +301,30 @@ static void test_local_pod_is_told(void **state)
     assert_int_equal(get_counter(harness, DROP_NO_PORT).packets, 1);
 }
 
+/* What may be fragmented is, and nobody is told; the last fragment goes the frame's own way. */
+static void test_fragments_for_the_tunnel(void **state)
+{
+    struct packet_spec spec = udp_out(0, 3000 - 28);
+    size_t place = 2 * 1424, left = 3000 - 20 - place;
+    struct harness *harness = *state;
+    struct frame frame, expected;
+
+    put_worker(harness);
+    put_next_hops(harness, ticks_now() + 1000);
+    spec.fragment = 0;
+    worker_build(&frame, &spec);
+    harness_egress(harness, &frame);
+    expected = frame;
+    expected.length = FRAME_ETHERNET + 20 + left;
+    memmove(expected.data + FRAME_ETHERNET + 20, frame.data + FRAME_ETHERNET + 20 + place, left);
+    frame_set_u16(&expected, FRAME_ETHERNET + 2, 20 + left);
+    frame_set_u16(&expected, FRAME_ETHERNET + 6, place / 8);
+    frame_fix_ip_checksum(&expected, FRAME_ETHERNET);
+    assert_tunnel(harness, VERDICT_PASS, &expected, mac_gateway, mac_uplink, NODE_OWN, NODE_OTHER);
+    assert_int_equal(get_counter(harness, COUNT_ENCAPSULATED).packets, 3);
+    assert_int_equal(get_counter(harness, DROP_TOO_BIG).packets, 0);
+}
+
 static void expect_forged(struct harness *harness, const char *source, const char *destination)
 {
     struct packet_spec spec = udp_out(0, 50);
@@ -341,6 +367,7 @@ int main(void)
         TEST(test_no_port_is_told),
         TEST(test_no_room_is_told),
         TEST(test_local_pod_is_told),
+        TEST(test_fragments_for_the_tunnel),
     };
 
     return cmocka_run_group_tests(tests, harness_network, NULL);

@@ -235,6 +235,7 @@ static void test_packet_too_big_for_the_tunnel(void **state)
 
     worker_put(*state, NODE_OTHER);
     spec.payload = 1451 - 28;
+    spec.fragment = DO_NOT_FRAGMENT;
     expect_too_big(*state, &spec);
 }
 

@@ -37,9 +37,15 @@ def datagram_socket(address):
     return fresh
 
 
+def may_be_fragmented(open_socket):
+    level, discover = MTU_OPTIONS[open_socket.family][:2]
+    open_socket.setsockopt(level, discover, 0)
+
+
 def serve(address, port):
     """Sends datagrams back as they are."""
     server = datagram_socket(address)
+    may_be_fragmented(server)
     server.bind((address, int(port)))
     print("ready", flush=True)
     while True:
@@ -57,8 +63,11 @@ def serve_raw(address, protocol):
         server.sendto(received(data, family), client)
 
 
-def datagram(address, port, size):
+def datagram(address, port, size, free=""):
+    """With a fourth argument, one that routers may fragment, as is any that serve() sends back."""
     client = datagram_socket(address)
+    if free:
+        may_be_fragmented(client)
     client.settimeout(TIMEOUT)
     data = os.urandom(int(size))
     client.sendto(data, (address, int(port)))

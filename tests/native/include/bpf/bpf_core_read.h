@@ -7,6 +7,8 @@
 
 #define bpf_core_field_exists(field)  (sizeof(field) > 0)
 #define bpf_core_read(to, size, from) native_core_read(to, size, from)
+/* Of a packet whose checksum nobody has to complete. */
+#define BPF_CORE_READ_BITFIELD_PROBED(object, field) ((void)(object)->field, 0)
 
 long native_core_read(void *to, __u32 size, const void *from);
 
