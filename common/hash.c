@@ -2,8 +2,11 @@
 #include "common/hash.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+
+#include "common/log.h"
 
 /* Open addressing with linear probing; a removal shifts later items of the run back, so that there
  * are no tombstones. */
@@ -48,8 +51,16 @@ static const uint64_t *hash_key(void)
     static bool drawn;
 
     if (!drawn) {
-        if (getrandom(key, sizeof(key), 0) != sizeof(key))
-            abort();
+        ssize_t length;
+
+        do
+            length = getrandom(key, sizeof(key), 0);
+        while (length < 0 && errno == EINTR);
+        if (length != sizeof(key)) {
+            log_error("the kernel gives no random numbers: the daemon ends and starts again",
+                      log_errno(errno));
+            exit(EXIT_FAILURE);
+        }
         drawn = true;
     }
     return key;
