@@ -18,7 +18,7 @@
 #define SPLIT_SHORT   16   /* bytes of data that are left while the kernel forgets a checksum */
 #define SPLIT_CHUNK   512  /* what bpf_csum_diff() takes */
 #define SPLIT_STEP    4092 /* what bpf_skb_adjust_room() takes */
-/* For the verifier: offsets and lengths in `data` are masked with one less than these. */
+/* For the verifier: offsets in `data` are below the one, lengths at most the other. */
 #define SPLIT_OFFSETS 16384
 #define SPLIT_LENGTHS 8192
 
@@ -41,6 +41,15 @@ static __always_inline struct split_room *split_current(void)
     __u32 zero = 0;
 
     return bpf_map_lookup_elem(&split_rooms, &zero);
+}
+
+/* What is from 1 to `most`, as it is, in a form that Linux 6.1's verifier knows to be that. */
+static __always_inline __u32 split_bounded(__u32 length, __u32 most)
+{
+    length--;
+    barrier_var(length);
+    length &= most - 1;
+    return length + 1;
 }
 
 /*
@@ -106,9 +115,7 @@ __noinline int split_begin(struct __sk_buff *skb, const struct packet *packet)
     room->total = total;
     if (total <= room->part || total > room->part * SPLIT_PARTS)
         return -1;
-    total &= SPLIT_OFFSETS - 1;
-    barrier_var(total);
-    if (!total || total >= SPLIT_OFFSETS || bpf_skb_load_bytes(skb, packet->l4, room->data, total))
+    if (bpf_skb_load_bytes(skb, packet->l4, room->data, split_bounded(total, SPLIT_OFFSETS)))
         return -1;
     return split_checksum_is_open(skb) ? split_complete_checksum(room) : 0;
 }
@@ -187,13 +194,9 @@ __noinline int split_shape(struct __sk_buff *skb, struct packet *packet, __u32 n
     packet->fragment = fragment_kind(bpf_ntohs(ip.frag_off));
     packet->tcp_flags = packet->too_big = 0;
     start &= SPLIT_OFFSETS - 1;
-    length &= SPLIT_LENGTHS - 1;
     barrier_var(start);
-    barrier_var(length);
-    if (start >= SPLIT_OFFSETS || !length || length >= SPLIT_LENGTHS)
-        return REASON(DROP_INTERNAL);
-    return bpf_skb_store_bytes(skb, packet->l3 + sizeof(ip), room->data + start, length,
-                               BPF_F_RECOMPUTE_CSUM)
+    return bpf_skb_store_bytes(skb, packet->l3 + sizeof(ip), room->data + start,
+                               split_bounded(length, SPLIT_LENGTHS), BPF_F_RECOMPUTE_CSUM)
                ? REASON(DROP_INTERNAL)
                : 0;
 }
