@@ -28,7 +28,7 @@ static void who_serve(int fd, const struct tool_address *peer)
 /* Answers as many bytes as came, of the other stream; at the end says what came. */
 static void transfer_serve(int fd, const struct tool_address *peer)
 {
-    static _Thread_local uint8_t data[TOOL_CHUNK];
+    uint8_t data[TOOL_CHUNK];
     uint64_t total = 0, hash = TOOL_HASH_START;
     char text[TOOL_LINE], line[2 * TOOL_LINE];
     ssize_t length;
@@ -58,7 +58,7 @@ static void transfer_serve(int fd, const struct tool_address *peer)
 
 static void sink_serve(int fd, const struct tool_address *peer)
 {
-    static _Thread_local uint8_t data[4 * TOOL_CHUNK];
+    uint8_t data[4 * TOOL_CHUNK];
     unsigned long long total = 0;
     char line[TOOL_LINE];
     ssize_t length;
