@@ -85,7 +85,7 @@ static __always_inline __u8 gateway_is_shared(const struct gateway *gateway, int
     const struct settings *own = settings_lookup();
 
     return !gateway || !own || !(gateway->flags & GATEWAY_DEDICATED) ||
-           ip_addr_equal(version == 4 ? &own->node_v4 : &own->node_v6, &gateway->egress);
+           ip_addr_equal(settings_node(own, version == 4), &gateway->egress);
 }
 
 /*
@@ -153,7 +153,7 @@ static __always_inline int gateway_refuse(struct __sk_buff *skb, struct packet *
 
     if (!own)
         return TC_ACT_SHOT;
-    source = packet->version == 4 ? &own->node_v4 : &own->node_v6;
+    source = settings_node(own, packet->version == 4);
     if (ip_addr_is_none(source) || refuse_build(skb, packet, source, mtu))
         return TC_ACT_SHOT;
     return tunnel_send_small(skb, packet, node, COUNT_REFUSED);

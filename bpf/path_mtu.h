@@ -66,14 +66,12 @@ static __always_inline __u32 path_mtu_told(const struct packet *packet,
 __noinline int path_mtu_learn(struct __sk_buff *skb, const struct packet *packet)
 {
     const struct icmp_error *current = icmp_error_current();
-    const struct settings *own = settings_lookup();
     struct path_mtu fresh = {};
     struct refuse_icmp icmp;
     struct ip_addr node;
 
-    if (!packet || !current || !own || current->quote.flow.protocol != IPPROTO_UDP ||
-        current->quote.flow.remote_port_be != config.tunnel_port_be ||
-        !ip_addr_equal(packet->version == 4 ? &own->node_v4 : &own->node_v6, &packet->flow.local))
+    if (!packet || !current || current->quote.flow.protocol != IPPROTO_UDP ||
+        current->quote.flow.remote_port_be != config.tunnel_port_be || !packet_is_own(packet))
         return 0;
     node = current->quote.flow.remote;
     if (!bpf_map_lookup_elem(&nodes, &node) ||

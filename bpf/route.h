@@ -26,13 +26,18 @@ static __always_inline struct settings *settings_lookup(void)
     return bpf_map_lookup_elem(&settings, &zero);
 }
 
+/* The address of that family by which the tunnel knows this node; it may have none. */
+static __always_inline const struct ip_addr *settings_node(const struct settings *own, int v4)
+{
+    return v4 ? &own->node_v4 : &own->node_v6;
+}
+
 /* Whether the local end of a packet has the address that the tunnel knows this node by. */
 static __always_inline int packet_is_own(const struct packet *packet)
 {
     const struct settings *own = settings_lookup();
 
-    return own &&
-           ip_addr_equal(packet->version == 4 ? &own->node_v4 : &own->node_v6, &packet->flow.local);
+    return own && ip_addr_equal(settings_node(own, packet->version == 4), &packet->flow.local);
 }
 
 static __always_inline struct route *route_lookup(__u32 profile, const struct ip_addr *address)

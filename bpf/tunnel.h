@@ -253,7 +253,7 @@ __noinline int tunnel_send(struct __sk_buff *skb, struct packet *packet, const s
 
     if (!packet || !node || !own)
         return verdict_drop(skb, packet, REASON(DROP_NO_TABLE));
-    query.source = ip_addr_is_v4(node) ? &own->node_v4 : &own->node_v6;
+    query.source = settings_node(own, ip_addr_is_v4(node));
     query.destination = node;
     if (ip_addr_is_none(query.source) || ip_addr_is_none(node))
         return verdict_drop(skb, packet, REASON(DROP_NO_TABLE));
