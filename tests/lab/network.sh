@@ -63,6 +63,7 @@ NFT
 # lab_serve NAMESPACE ADDRESS [PORT]: a server, ready when this returns. It ends after LAB_SECONDS.
 lab_serve() {
     local ready=$LAB_DIR/clients/serve-$1-$2-${3:-$LAB_PORT}
+    : >"$ready" # an earlier server of this name was ready, too
     lab_in "$1" "$LAB_TOOLS/serve" "$2" "${3:-$LAB_PORT}" "$LAB_SECONDS" >"$ready" 2>&1 {LAB_NEVER}>&- &
     disown $!
     lab_wait 20 grep -q ready "$ready"
