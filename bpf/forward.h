@@ -93,14 +93,18 @@ static __always_inline int hop_use_device(struct __sk_buff *skb, const struct ho
     return REASON(DROP_NO_ROUTE);
 }
 
-/* Where `ways` remembers the way of such a packet. */
+/*
+ * Where `ways` remembers the way of such a packet. A product spreads each bit to those above it
+ * alone, and what differs between two flows is often the last byte of a port, which here lies at
+ * the top: so the upper half is folded into the lower one, and the place is taken from the top.
+ */
 static __always_inline struct way *way_of(const struct hop_query *query)
 {
     __u32 index = query->source->words_be[3] * 0x9e3779b1 + query->destination->words_be[3];
 
     index ^= ((__u32)query->source_port_be << 16 | query->destination_port_be) * 0x85ebca6b;
-    index *= 0x7feb352d;
-    index = index >> 16 & (WAYS - 1);
+    index ^= index >> 16;
+    index = index * 0x7feb352d >> (32 - WAYS_SHIFT);
     return bpf_map_lookup_elem(&ways, &index);
 }
 

@@ -153,7 +153,8 @@ struct {
 
 /* See struct way and way_of(). One place may serve several flows, which then take turns in it. Not
  * pinned. */
-#define WAYS 1024 /* a power of two */
+#define WAYS_SHIFT 12
+#define WAYS       (1 << WAYS_SHIFT)
 
 struct {
     __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);

@@ -42,8 +42,25 @@ static const char *const network_commands[] = {
     "sysctl -qw net.ipv6.conf.all.forwarding=1",
 };
 
+/* What the programs keep for each processor is then in one place. */
+static int processor_keep(void)
+{
+    cpu_set_t processors;
+    int current = sched_getcpu();
+
+    if (current < 0)
+        return -1;
+    CPU_ZERO(&processors);
+    CPU_SET(current, &processors);
+    return sched_setaffinity(0, sizeof(processors), &processors);
+}
+
 int harness_network(void **state)
 {
+    if (processor_keep()) {
+        perror("sched_setaffinity");
+        return -1;
+    }
     if (unshare(CLONE_NEWNET)) {
         perror("unshare");
         return -1;

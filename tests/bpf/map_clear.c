@@ -23,12 +23,18 @@ static size_t value_size(const struct bpf_map *map)
 
 static void array_clear(const struct bpf_map *map)
 {
-    void *zeroes = calloc(1, value_size(map));
+    __u32 count = bpf_map__max_entries(map);
+    uint32_t *indexes = calloc(count, sizeof(*indexes));
+    void *zeroes = calloc(count, value_size(map));
 
+    assert_non_null(indexes);
     assert_non_null(zeroes);
-    for (uint32_t index = 0; index < bpf_map__max_entries(map); index++)
-        assert_int_equal(bpf_map_update_elem(bpf_map__fd(map), &index, zeroes, BPF_ANY), 0);
+    for (uint32_t i = 0; i < count; i++)
+        indexes[i] = i;
+    assert_int_equal(bpf_map_update_batch(bpf_map__fd(map), indexes, zeroes, &count, NULL), 0);
+    assert_int_equal(count, bpf_map__max_entries(map));
     free(zeroes);
+    free(indexes);
 }
 
 static void table_clear(const struct bpf_map *map)
