@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "planner/endpoints.h"
 
+#include <stdlib.h>
+
+#include "common/address.h"
 #include "planner/numbers.h"
 #include "planner/policies.h"
 #include "planner/profiles.h"
@@ -71,11 +74,45 @@ void endpoint_claim(struct plan *plan, struct pod_address *claim)
     other->next = claim;
 }
 
+static int stale_compare(const void *a, const void *b)
+{
+    return address_compare(a, b);
+}
+
+/* Whether the tables may have to change for an address whose pod went away. */
+static bool stale_matters(const struct plan *plan, const struct ip_addr *address)
+{
+    union table_key key = {.address = *address};
+
+    return endpoint_holder(plan, address) || desired_find(&plan->desired, TABLE_ENDPOINTS, &key);
+}
+
+/* Each address once, and none that neither a pod nor the tables have. */
+static void stale_compact(struct plan *plan)
+{
+    size_t kept = 0;
+
+    qsort(plan->stale, plan->stale_count, sizeof(*plan->stale), stale_compare);
+    for (size_t i = 0; i < plan->stale_count; i++) {
+        const struct ip_addr *address = &plan->stale[i];
+
+        if ((kept == 0 || !ip_addr_equal(address, &plan->stale[kept - 1])) &&
+            stale_matters(plan, address))
+            plan->stale[kept++] = *address;
+    }
+    plan->stale_count = kept;
+}
+
+/* Pods may come and go without end before the next update, while a loader does not read. */
 static void endpoint_note_stale(struct plan *plan, const struct ip_addr *address)
 {
     if (plan->stale_count == plan->stale_capacity) {
-        plan->stale_capacity = plan->stale_capacity ? plan->stale_capacity * 2 : 64;
-        plan->stale = memory_resize(plan->stale, plan->stale_capacity, sizeof(*plan->stale));
+        if (plan->stale_count)
+            stale_compact(plan);
+        if (plan->stale_count >= plan->stale_capacity / 2) {
+            plan->stale_capacity = plan->stale_capacity ? plan->stale_capacity * 2 : 64;
+            plan->stale = memory_resize(plan->stale, plan->stale_capacity, sizeof(*plan->stale));
+        }
     }
     plan->stale[plan->stale_count++] = *address;
 }

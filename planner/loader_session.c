@@ -31,6 +31,7 @@ struct loader_session {
     struct desired_cursor cursor; /* of the snapshot */
     uint64_t generation;          /* the one that is sent, or was sent last */
     uint64_t plan_generation;     /* what it holds */
+    uint64_t refused;             /* the last one whose refusal was logged */
     bool unsent;                  /* `buffer` is still to be sent */
     struct record_buffer buffer;
     struct table_entry entries[RECORD_ENTRIES_LIMIT];
@@ -134,11 +135,18 @@ void loader_session_pump(struct loader_session *session)
         session->idle(session->context);
 }
 
+/* Whether a loader can have an answer to this generation: on this connection it was sent one, and
+ * not one that is still to come. */
+static bool session_expects(const struct loader_session *session, uint64_t generation)
+{
+    return session->phase != PHASE_NEW && generation <= session->generation;
+}
+
 static int on_acknowledge(void *context, const struct record *record)
 {
     struct loader_session *session = context;
 
-    if (record->generation > session->generation)
+    if (!session_expects(session, record->generation))
         return -EPROTO;
     if (record->generation < session->generation || session->phase == PHASE_ENTRIES)
         return 0; /* an earlier generation came through after all */
@@ -148,18 +156,27 @@ static int on_acknowledge(void *context, const struct record *record)
     return 0;
 }
 
+/* Once for each generation: the loader may refuse it with each of its tries. */
+static void session_note_refusal(struct loader_session *session, const struct record *record)
+{
+    if (record->generation <= session->refused)
+        return;
+    session->refused = record->generation;
+    log_warning("the loader could not bring the tables into the kernel: what was there stays in "
+                "force where nothing else is possible",
+                log_text("reason", record->refusal.text), log_errno(record->refusal.error),
+                log_number("generation", (int64_t)record->generation));
+}
+
 /* The loader keeps a generation that the kernel has no room for and tries again, and closes the
  * connection where it does not keep it: either way the next one can follow. */
 static int on_refuse(void *context, const struct record *record)
 {
     struct loader_session *session = context;
 
-    if (record->generation > session->generation)
+    if (!session_expects(session, record->generation))
         return -EPROTO;
-    log_warning("the loader could not bring the tables into the kernel: what was there stays in "
-                "force where nothing else is possible",
-                log_text("reason", record->refusal.text), log_errno(record->refusal.error),
-                log_number("generation", (int64_t)record->generation));
+    session_note_refusal(session, record);
     if (record->generation == session->generation && session->phase == PHASE_ANSWER) {
         session->phase = PHASE_READY;
         session->idle(session->context);

@@ -2,6 +2,7 @@
 #include "tests/unit/hostile.h"
 
 #include <errno.h>
+#include <endian.h>
 #include <fcntl.h>
 #include <malloc.h>
 #include <setjmp.h>
@@ -14,14 +15,16 @@
 
 #include <cmocka.h>
 
+#include "tests/unit/fake_clock.h"
 #include "tests/unit/record_samples.h"
 
 #ifdef __SANITIZE_ADDRESS__
-enum { ROUNDS = 5000 }; /* each takes longer */
+enum { ROUNDS = 2000 }; /* each takes longer */
 #else
-enum { ROUNDS = 50000 };
+enum { ROUNDS = 10000 };
 #endif
 enum { TYPE_AT = 2, GENERATION_AT = 4, TURNS = 8 };
+enum { RECONNECT_MS = 1000 }; /* what a client that was refused waits at most */
 
 void hostile_say(struct hostile_talk *talk, const struct record *record)
 {
@@ -76,6 +79,22 @@ static void change_order(struct hostile_talk *talk, uint64_t *seed)
         talk->records[b] = kept;
 }
 
+/* Near to what it was, in the beginning, or at the end of all numbers. */
+static uint64_t other_generation(const struct record_buffer *record, uint64_t *seed)
+{
+    uint64_t generation;
+
+    memcpy(&generation, record->data + GENERATION_AT, sizeof(generation));
+    switch (sample_number(seed, 3)) {
+    case 0:
+        return be64toh(generation) + sample_number(seed, 4) - 2;
+    case 1:
+        return sample_number(seed, 20);
+    default:
+        return UINT64_MAX - sample_number(seed, 2);
+    }
+}
+
 static void mutate_once(struct hostile_talk *talk, uint64_t *seed)
 {
     struct record_buffer *record = &talk->records[sample_number(seed, (uint32_t)talk->count)];
@@ -97,8 +116,7 @@ static void mutate_once(struct hostile_talk *talk, uint64_t *seed)
         record->data[TYPE_AT] = (unsigned char)sample_number(seed, RECORD_TYPES + 1);
         break;
     case 5:
-        record_set_generation(record, sample_number(seed, 2) ? sample_number(seed, 20)
-                                                             : UINT64_MAX - sample_number(seed, 2));
+        record_set_generation(record, other_generation(record, seed));
         break;
     case 6:
         change_depth(record, seed);
@@ -120,16 +138,10 @@ static void turn(struct event_base *base)
         event_base_loop(base, EVLOOP_NONBLOCK);
 }
 
-void hostile_send(struct event_base *base, int listener, const struct hostile_talk *talk, bool deaf)
+void hostile_say_on(struct event_base *base, int fd, const struct hostile_talk *talk, bool deaf)
 {
     static unsigned char answer[RECORD_SIZE_LIMIT];
-    struct sockaddr_un address;
-    socklen_t size = sizeof(address);
-    int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
-    assert_int_equal(getsockname(listener, (struct sockaddr *)&address, &size), 0);
-    assert_true(fd >= 0);
-    assert_int_equal(connect(fd, (struct sockaddr *)&address, size), 0);
     for (size_t i = 0; i < talk->count; i++) {
         const struct record_buffer *record = &talk->records[i];
 
@@ -144,6 +156,88 @@ void hostile_send(struct event_base *base, int listener, const struct hostile_ta
         ;
     close(fd);
     turn(base);
+}
+
+void hostile_send(struct event_base *base, int listener, const struct hostile_talk *talk, bool deaf)
+{
+    struct sockaddr_un address;
+    socklen_t size = sizeof(address);
+    int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+    assert_int_equal(getsockname(listener, (struct sockaddr *)&address, &size), 0);
+    assert_true(fd >= 0);
+    assert_int_equal(connect(fd, (struct sockaddr *)&address, size), 0);
+    hostile_say_on(base, fd, talk, deaf);
+}
+
+int hostile_accept(struct event_base *base, int listener)
+{
+    int fd;
+
+    for (int i = 0; i < TURNS; i++) {
+        fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+        if (fd >= 0)
+            return fd;
+        assert_int_equal(errno, EAGAIN);
+        fake_clock_forward(RECONNECT_MS);
+        turn(base);
+    }
+    fail_msg("nobody connects");
+    return -1;
+}
+
+int hostile_listen(char path[HOSTILE_PATH])
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    int listener = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+    snprintf(path, HOSTILE_PATH, "%s/hostile-XXXXXX", getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp");
+    assert_non_null(mkdtemp(path));
+    strcat(path, "/socket");
+    assert_true(strlen(path) < sizeof(address.sun_path));
+    strcpy(address.sun_path, path);
+    assert_int_equal(bind(listener, (struct sockaddr *)&address, sizeof(address)), 0);
+    assert_int_equal(listen(listener, 8), 0);
+    return listener;
+}
+
+void hostile_unlisten(int listener, char path[HOSTILE_PATH])
+{
+    close(listener);
+    unlink(path);
+    *strrchr(path, '/') = '\0';
+    assert_int_equal(rmdir(path), 0);
+}
+
+bool hostile_hear(struct event_base *base, int fd, struct arena *arena, struct record *record)
+{
+    static unsigned char data[RECORD_SIZE_LIMIT];
+    const char *why = "";
+    ssize_t length = -1;
+
+    for (int i = 0; i < TURNS && length < 0; i++) {
+        length = recv(fd, data, sizeof(data), MSG_DONTWAIT);
+        if (length < 0)
+            turn(base);
+    }
+    if (length <= 0)
+        return false;
+    arena_clear(arena);
+    if (record_unpack(data, (size_t)length, arena, record, &why) < 0)
+        fail_msg("%s", why);
+    return true;
+}
+
+bool hostile_is_closed(struct event_base *base, int fd)
+{
+    char byte;
+    ssize_t length;
+
+    turn(base);
+    do
+        length = recv(fd, &byte, 1, MSG_DONTWAIT);
+    while (length > 0);
+    return length == 0 || errno != EAGAIN;
 }
 
 void hostile_flood(struct event_base *base, int listener)

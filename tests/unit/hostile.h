@@ -8,7 +8,7 @@
 
 /* A peer that has been taken over: real conversations, changed at random, over a real socket. */
 
-enum { HOSTILE_RECORDS = 16 };
+enum { HOSTILE_RECORDS = 16, HOSTILE_PATH = 100 };
 
 /* What a peer says from its connection on; memory of the structure itself. */
 struct hostile_talk {
@@ -26,6 +26,22 @@ void hostile_mutate(struct hostile_talk *talk, uint64_t *seed);
  * its turns on `base`, reads its answers (unless `deaf`) and closes. */
 void hostile_send(struct event_base *base, int listener, const struct hostile_talk *talk,
                   bool deaf);
+
+/* The same on a connection that there is. */
+void hostile_say_on(struct event_base *base, int fd, const struct hostile_talk *talk, bool deaf);
+
+/* Where the side under test is the one that connects: a listening socket in a directory of its own,
+ * and its path; and both gone again. */
+int hostile_listen(char path[HOSTILE_PATH]);
+void hostile_unlisten(int listener, char path[HOSTILE_PATH]);
+/* The side under test, which has to connect; its pauses pass at once (fake_clock.h). */
+int hostile_accept(struct event_base *base, int listener);
+
+/* The next record that the other side has to say, in `arena`; false: none in a few turns, or the
+ * connection is closed. */
+bool hostile_hear(struct event_base *base, int fd, struct arena *arena, struct record *record);
+/* Whether the other side has closed it; what it had said does not matter any more. */
+bool hostile_is_closed(struct event_base *base, int fd);
 
 /* Connects two hundred times, faster than connections are taken, and ends all of them: the newest
  * counts, none is kept. */

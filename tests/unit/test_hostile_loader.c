@@ -1,0 +1,402 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A loader that has been taken over, against the planner: it may lie about what is in the kernel,
+ * it cannot end the planner, fill its memory or its log, and the next loader gets the whole truth.
+ * SOAK=1: twenty times as many mutations. */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include <cmocka.h>
+
+#include "planner/loader_session.h"
+#include "planner/relay.h"
+#include "tests/unit/hostile.h"
+#include "tests/unit/planner_objects.h"
+#include "tests/unit/record_samples.h"
+
+enum {
+    LINES_MOST = 2,          /* of a connection: a refusal, and why it was closed */
+    MEMORY_MOST = 256 << 10, /* bytes more at the end than in the beginning */
+    CHECK_EVERY = 500,
+    PODS = 40,
+};
+
+static struct {
+    struct event_base *base;
+    struct event *work;
+    struct scene scene;
+    struct relay relay;
+    struct loader_session *session;
+    char path[HOSTILE_PATH];
+    int listener;
+    struct arena arena; /* of what was heard last */
+    unsigned lines;     /* of warnings and errors */
+    char last[LOG_LINE_SIZE];
+} it;
+
+static void on_line(enum log_level level, const char *line, void *context _unused_)
+{
+    if (level > LEVEL_WARNING)
+        return;
+    it.lines++;
+    snprintf(it.last, sizeof(it.last), "%s", line);
+}
+
+/* A turn of the planner, as in planner.c. */
+static void on_work(evutil_socket_t fd _unused_, short what _unused_, void *context _unused_)
+{
+    if (!loader_session_sending(it.session))
+        plan_update(it.scene.plan);
+    loader_session_pump(it.session);
+}
+
+static void wake(void *context _unused_)
+{
+    event_active(it.work, EV_TIMEOUT, 0);
+}
+
+static void add_pod(unsigned number)
+{
+    char uid[16], address[32];
+
+    snprintf(uid, sizeof(uid), "uid-%u", number);
+    snprintf(address, sizeof(address), "10.%u.%u.%u", 1 + number / 40000, number / 200 % 200,
+             number % 200 + 1);
+    struct object pod = scene_pod(&it.scene, uid, address, "app=nginx");
+
+    plan_apply(it.scene.plan, &pod);
+    arena_clear(&it.scene.arena);
+    wake(NULL);
+}
+
+static void remove_pod(unsigned number)
+{
+    char uid[16];
+
+    snprintf(uid, sizeof(uid), "uid-%u", number);
+    plan_remove(it.scene.plan, &(struct object_identity){.kind = KIND_POD, .name = text_of(uid)});
+    wake(NULL);
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    memset(&it, 0, sizeof(it));
+    scene_start(&it.scene, "10.0.0.0/8");
+    log_set_sink(on_line, NULL);
+    struct object node = scene_node(&it.scene, "gateway", "192.0.2.1", "egress=a");
+    struct object self = scene_node(&it.scene, "self", "192.0.2.2", "");
+    struct object policy = scene_policy(&it.scene, "mall", "app=nginx", "0.0.0.0/0", "egress=a");
+
+    plan_apply(it.scene.plan, &node);
+    plan_apply(it.scene.plan, &self);
+    plan_apply(it.scene.plan, &policy);
+    it.base = event_base_new();
+    it.work = event_new(it.base, -1, 0, on_work, NULL);
+    for (unsigned i = 0; i < PODS; i++)
+        add_pod(i);
+    it.relay.plan = it.scene.plan;
+    assert_int_equal(loader_session_open(it.scene.plan, wake, NULL, &it.session), 0);
+    loader_session_set_relay(it.session, &it.relay);
+    it.listener = hostile_listen(it.path);
+    return loader_session_connect(it.session, it.base, it.path, geteuid());
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    loader_session_free(it.session);
+    relay_clear(&it.relay);
+    hostile_unlisten(it.listener, it.path);
+    event_free(it.work);
+    event_base_free(it.base);
+    arena_clear(&it.arena);
+    scene_stop(&it.scene);
+    return 0;
+}
+
+/* ---- what is heard and said ---- */
+
+/* Reads a generation to its end and counts its entries; its number. */
+static uint64_t hear_generation(int fd, enum record_type type, size_t counts[TABLES])
+{
+    struct record record;
+
+    assert_true(hostile_hear(it.base, fd, &it.arena, &record));
+    assert_int_equal(record.type, type);
+    memset(counts, 0, TABLES * sizeof(counts[0]));
+    while (hostile_hear(it.base, fd, &it.arena, &record) && record.type == RECORD_ENTRIES) {
+        for (size_t i = 0; i < record.entries.count; i++)
+            counts[record.entries.items[i].table]++;
+    }
+    assert_int_equal(record.type, RECORD_COMMIT);
+    return record.generation;
+}
+
+static void say(struct hostile_talk *talk, enum record_type type, uint64_t generation)
+{
+    struct record record = {.type = type, .generation = generation};
+
+    if (type == RECORD_REFUSE) {
+        record.refusal.error = ENOSPC;
+        record.refusal.text = TEXT("limits.endpoints");
+    }
+    hostile_say(talk, &record);
+}
+
+static void say_report(struct hostile_talk *talk, bool first, bool last, uint32_t from)
+{
+    struct status_entry entries[20] = {0};
+    struct record record = {.type = RECORD_STATUS};
+
+    for (uint32_t i = 0; i < ARRAY_SIZE(entries); i++) {
+        entries[i].kind = STATUS_EGRESS;
+        entries[i].address = ip_addr_from_v4(htobe32(0x0b000000 + from + i));
+        entries[i].number = 6;
+    }
+    record.status.items = entries;
+    record.status.count = ARRAY_SIZE(entries);
+    record.status.first = first;
+    record.status.last = last;
+    hostile_say(talk, &record);
+}
+
+/* What a loader says until it is through with a generation that had no room at first. */
+static void say_all(struct hostile_talk *talk, uint64_t generation)
+{
+    talk->count = 0;
+    say_report(talk, true, false, 0);
+    say_report(talk, false, true, 20);
+    say(talk, RECORD_REFUSE, generation);
+    say(talk, RECORD_ACKNOWLEDGE, generation);
+    say_report(talk, true, true, 0);
+}
+
+static void send_one(int fd, const struct hostile_talk *talk, size_t at)
+{
+    const struct record_buffer *record = &talk->records[at];
+
+    assert_int_equal(send(fd, record->data, record->length, MSG_NOSIGNAL), record->length);
+}
+
+/* The next loader has all tables as they are planned, and changes go on. */
+static void assert_resyncs(void)
+{
+    static struct hostile_talk honest;
+    int fd = hostile_accept(it.base, it.listener);
+    size_t counts[TABLES];
+    uint64_t generation = hear_generation(fd, RECORD_SNAPSHOT, counts);
+
+    for (int table = 0; table < TABLES; table++)
+        assert_int_equal(counts[table], plan_entries(it.scene.plan, (enum table)table));
+    assert_int_equal(counts[TABLE_ENDPOINTS], PODS);
+    say_all(&honest, generation);
+    for (size_t i = 0; i < honest.count; i++)
+        send_one(fd, &honest, i);
+    assert_false(hostile_is_closed(it.base, fd));
+    add_pod(PODS);
+    assert_int_equal(hear_generation(fd, RECORD_CHANGE, counts), generation + 1);
+    assert_int_equal(counts[TABLE_ENDPOINTS], 1);
+    remove_pod(PODS);
+    close(fd);
+}
+
+static void random_talk(void **state)
+{
+    static struct hostile_talk talk;
+    unsigned rounds = hostile_rounds();
+    size_t counts[TABLES], before = 0;
+    uint64_t seed = 10;
+
+    (void)state;
+    print_message("# seed %d, %u rounds\n", 10, rounds);
+    for (unsigned round = 0; round < rounds; round++) {
+        int fd = hostile_accept(it.base, it.listener);
+
+        say_all(&talk, hear_generation(fd, RECORD_SNAPSHOT, counts));
+        hostile_mutate(&talk, &seed);
+        it.lines = 0;
+        hostile_say_on(it.base, fd, &talk, round % 3 == 0);
+        if (it.lines > LINES_MOST)
+            fail_msg("round %u: %u lines, the last one: %s", round, it.lines, it.last);
+        if (round % CHECK_EVERY == 0)
+            assert_resyncs();
+        if (round == CHECK_EVERY)
+            before = hostile_memory();
+    }
+    assert_resyncs();
+    assert_true(hostile_memory() < before + MEMORY_MOST);
+}
+
+/* ---- what is refused ---- */
+
+/* The connection is closed, with one line that holds `why`. */
+static void assert_closed(int fd, const char *why)
+{
+    assert_true(hostile_is_closed(it.base, fd));
+    assert_int_equal(it.lines, 1);
+    if (!strstr(it.last, why) || !strstr(it.last, "peer=loader"))
+        fail_msg("not for %s: %s", why, it.last);
+    close(fd);
+}
+
+/* Types that only others send, with contents that would be right. */
+static void types_of_others(void **state)
+{
+    static struct hostile_talk talk;
+    size_t counts[TABLES];
+    uint64_t seed = 11;
+
+    (void)state;
+    for (int type = RECORD_SYNC_BEGIN; type < RECORD_TYPES; type++) {
+        _cleanup_arena_ struct arena arena = {0};
+        struct record record = sample_record(&arena, &seed, (enum record_type)type);
+
+        if (type == RECORD_ACKNOWLEDGE || type == RECORD_REFUSE || type == RECORD_STATUS)
+            continue;
+        int fd = hostile_accept(it.base, it.listener);
+
+        hear_generation(fd, RECORD_SNAPSHOT, counts);
+        talk.count = 0;
+        hostile_say(&talk, &record);
+        it.lines = 0;
+        send_one(fd, &talk, 0);
+        assert_closed(fd, "not for this side");
+    }
+    assert_resyncs();
+}
+
+/* A generation that was not sent yet, or not whole, cannot have been taken in. */
+static void answers_too_early(void **state)
+{
+    static struct hostile_talk talk;
+    size_t counts[TABLES];
+    uint64_t generation;
+    int fd;
+
+    (void)state;
+    fd = hostile_accept(it.base, it.listener);
+    generation = hear_generation(fd, RECORD_SNAPSHOT, counts);
+    for (enum record_type type = RECORD_ACKNOWLEDGE; type <= RECORD_REFUSE;
+         type += RECORD_REFUSE - RECORD_ACKNOWLEDGE) {
+        talk.count = it.lines = 0;
+        say(&talk, type, generation + 1);
+        send_one(fd, &talk, 0);
+        assert_closed(fd, "record=");
+        fd = hostile_accept(it.base, it.listener);
+        assert_int_equal(hear_generation(fd, RECORD_SNAPSHOT, counts), ++generation);
+    }
+    close(fd);
+    assert_resyncs();
+}
+
+/* What belongs to the connection before has no meaning on this one: without a snapshot the loader
+ * knows nothing, and would get nothing but changes. */
+static void answer_before_the_snapshot(void **state)
+{
+    static struct hostile_talk talk;
+    struct loader_session *session;
+    char path[HOSTILE_PATH];
+    int fd, listener = hostile_listen(path);
+    struct plan_config config = {.node = TEXT("self"), .cluster = TEXT("default")};
+    struct plan *plan = plan_new(&config); /* not ready: there is nothing to send */
+
+    (void)state;
+    assert_int_equal(loader_session_open(plan, wake, NULL, &session), 0);
+    assert_int_equal(loader_session_connect(session, it.base, path, geteuid()), 0);
+    fd = hostile_accept(it.base, listener);
+    talk.count = 0;
+    say(&talk, RECORD_ACKNOWLEDGE, 0);
+    send_one(fd, &talk, 0);
+    assert_closed(fd, "record=acknowledge");
+    loader_session_free(session);
+    plan_free(plan);
+    hostile_unlisten(listener, path);
+}
+
+/* One line for a generation that is refused, however often that is said. */
+static void refusals_without_end(void **state)
+{
+    static struct hostile_talk talk;
+    size_t counts[TABLES];
+    int fd = hostile_accept(it.base, it.listener);
+
+    (void)state;
+    talk.count = 0;
+    say(&talk, RECORD_REFUSE, hear_generation(fd, RECORD_SNAPSHOT, counts));
+    it.lines = 0;
+    for (int i = 0; i < 1000; i++) {
+        send_one(fd, &talk, 0);
+        assert_false(hostile_is_closed(it.base, fd));
+    }
+    assert_int_equal(it.lines, 1);
+    assert_non_null(strstr(it.last, "limits.endpoints"));
+    close(fd);
+    assert_resyncs();
+}
+
+/* A report that never ends takes no more than a report may. */
+static void report_without_end(void **state)
+{
+    static struct hostile_talk talk;
+    size_t counts[TABLES], before;
+    int fd = hostile_accept(it.base, it.listener);
+
+    (void)state;
+    hear_generation(fd, RECORD_SNAPSHOT, counts);
+    before = hostile_memory();
+    it.lines = 0;
+    for (uint32_t from = 0; !it.lines && from < 4 * STATUS_REPORT_LIMIT; from += 20) {
+        talk.count = 0;
+        say_report(&talk, from == 0, false, from);
+        send_one(fd, &talk, 0);
+        event_base_loop(it.base, EVLOOP_NONBLOCK);
+    }
+    assert_closed(fd, "record=status");
+    assert_true(hostile_memory() < before + MEMORY_MOST);
+    assert_resyncs();
+}
+
+/* It reads nothing while pods come and go: the planner keeps what there is and not what happened.
+ */
+static void reads_nothing(void **state)
+{
+    enum { MANY = 10000, GO = 40000 };
+    size_t before = 0;
+    int fd;
+
+    (void)state;
+    for (unsigned i = PODS; i < MANY; i++)
+        add_pod(i);
+    fd = hostile_accept(it.base, it.listener);
+    for (unsigned i = MANY; i < GO; i++) {
+        add_pod(i);
+        remove_pod(i);
+        event_base_loop(it.base, EVLOOP_NONBLOCK);
+        if (i == 2 * MANY)
+            before = hostile_memory();
+    }
+    assert_true(loader_session_sending(it.session));
+    assert_true(hostile_memory() < before + MEMORY_MOST);
+    for (unsigned i = PODS; i < MANY; i++)
+        remove_pod(i);
+    close(fd);
+    assert_resyncs();
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        TEST(random_talk),          TEST(types_of_others),
+        TEST(answers_too_early),    TEST(answer_before_the_snapshot),
+        TEST(refusals_without_end), TEST(report_without_end),
+        TEST(reads_nothing),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
