@@ -13,6 +13,7 @@ enum {
     DENIALS_LIMIT = 5,            /* in a row, before they are believed */
     RESUMES_LIMIT = 3,            /* watches in a row that failed before anything came */
     SHORT_WATCH_MS = 5000,        /* one that ends sooner is no regular end */
+    FOLLOWS_MS = 5000,            /* in which the selector changes once at most without a pause */
     STREAMING_RETRY_MS = 3600000, /* until a server that had no streaming lists is asked again */
 };
 
@@ -312,6 +313,20 @@ int kube_watch_new(struct kube_client *client, const struct kube_resource *resou
     return 0;
 }
 
+/* How long to wait before the list by a new selector: a planner that changes its mind again and
+ * again does not make the API server list without end. */
+static unsigned follow_pause(struct kube_watch *watch)
+{
+    uint64_t now = kube_now(), due = watch->followed[1] ? watch->followed[1] + FOLLOWS_MS : 0;
+    uint64_t pause = due > now ? due - now : 0;
+
+    if (pause > FOLLOWS_MS)
+        pause = FOLLOWS_MS;
+    watch->followed[1] = watch->followed[0];
+    watch->followed[0] = now + pause;
+    return (unsigned)pause;
+}
+
 int kube_watch_follow(struct kube_watch *watch, const char *selector)
 {
     char *copy;
@@ -328,7 +343,7 @@ int kube_watch_follow(struct kube_watch *watch, const char *selector)
      * newest state it would ask its storage, which takes a tenth of a second. */
     memcpy(watch->floor, watch->version, sizeof(watch->floor));
     watch_relist(watch);
-    watch_wait(watch, 0);
+    watch_wait(watch, follow_pause(watch));
     return 0;
 }
 

@@ -19,7 +19,8 @@ struct kube_watch {
     const struct source_sink *sink;
     struct kube_request *request; /* NULL while waiting */
     struct event *timer;
-    char *selector; /* NULL: not started */
+    char *selector;       /* NULL: not started */
+    uint64_t followed[2]; /* when it got its selector, and the one before */
     enum phase phase;
     char version[KUBE_VERSION_SIZE]; /* to watch from; "": a list is needed */
     char floor[KUBE_VERSION_SIZE];   /* the next list may be no older than this; "": the newest */

@@ -24,8 +24,9 @@ struct session {
     uint64_t sent; /* generation of the last record */
     uint64_t acknowledged;
     enum kind_phase phases[KINDS];
-    bool restart; /* the snapshot that is being told has to be told once more, from its start */
-    int snapshot; /* the kind whose snapshot is being told, or NO_KIND */
+    bool restart;    /* the snapshot that is being told has to be told once more, from its start */
+    int snapshot;    /* the kind whose snapshot is being told, or NO_KIND */
+    unsigned scopes; /* that the planner may still ask for: one after each list of pods */
     struct record_buffer buffer;
 };
 
@@ -92,6 +93,7 @@ static int session_continue(struct session *session)
     store_snapshot_end(session->store, kind);
     session->phases[kind] = PHASE_CHANGES;
     session->snapshot = NO_KIND;
+    session->scopes += kind == KIND_POD;
     if (session->restart)
         session_restart(session, kind);
     session->restart = false;
@@ -168,10 +170,14 @@ static int on_acknowledge(void *context, const struct record *record)
     return 0;
 }
 
+/* Each one makes the API server list pods, so that there is only one for each list. */
 static int on_scope(void *context, const struct record *record)
 {
     struct session *session = context;
 
+    if (session->scopes == 0)
+        return -EPROTO;
+    session->scopes--;
     session->scope(session->context, record->all_pods);
     return 0;
 }
@@ -191,6 +197,7 @@ static void session_reset(struct session *session, struct channel *channel)
     session->acknowledged = 0;
     session->snapshot = NO_KIND;
     session->restart = false;
+    session->scopes = 0;
     memset(session->phases, 0, sizeof(session->phases));
     store_forget_delivery(session->store);
     if (session->metrics)

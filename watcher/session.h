@@ -18,7 +18,7 @@ enum { SESSION_WINDOW = 1024 };
 
 struct session;
 
-/* Which pods the planner needs. */
+/* Which pods the planner needs. Called once at most for each list of pods that it was told. */
 typedef void (*session_scope)(void *context, bool all_pods);
 
 int session_open(struct event_base *base, struct store *store, session_scope scope, void *context,

@@ -18,7 +18,9 @@
 #include <cmocka.h>
 
 #include "common/log.h"
+#include "tests/unit/fake_clock.h"
 #include "watcher/kube_watch.h"
+#include "watcher/kube_watch_state.h"
 
 #define OK     "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n"
 #define STATUS "Content-Type: application/json\r\n\r\n"
@@ -489,6 +491,27 @@ static void test_another_selector_lists_again(void **state)
     assert_non_null(strstr(test.requests[2], "&resourceVersion=4 "));
 }
 
+/* A selector that comes a second time within seconds waits. */
+static void change_selector_again(void)
+{
+    struct timeval due, now;
+
+    test.watch->followed[1] = kube_now();
+    assert_int_equal(kube_watch_follow(test.watch, "spec.nodeName=a"), 0);
+    assert_true(evtimer_pending(test.watch->timer, &due));
+    gettimeofday(&now, NULL);
+    assert_in_range(due.tv_sec - now.tv_sec, 3, 6);
+    fake_clock_forward(6000);
+}
+
+static void test_selectors_without_end(void **state)
+{
+    (void)state;
+    FOLLOW("begin end begin end ", {STREAM, OK SYNCED("4") EVENT("ERROR", "{\"code\":504}")},
+           {"resourceVersion=4", OK, HOLD, change_selector},
+           {STREAM, OK, HOLD, change_selector_again}, {"spec.nodeName%3Da", OK SYNCED("8"), HOLD});
+}
+
 #define FORBIDDEN                                                                                  \
     "HTTP/1.1 403 No\r\n" STATUS "{\"kind\":\"Status\",\"message\":\"pods is forbidden\"}"
 
@@ -534,6 +557,7 @@ int main(void)
         CASE(test_nonsense),
         CASE(test_invalid_object_is_kept),
         CASE(test_another_selector_lists_again),
+        CASE(test_selectors_without_end),
         CASE(test_right_that_is_missing_for_a_moment),
         CASE(test_right_that_is_missing_is_named),
     };
