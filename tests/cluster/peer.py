@@ -11,6 +11,10 @@
     peer.py proxy PORT          an HTTP proxy that knows CONNECT
     peer.py secure PORT CERTIFICATE KEY
                                 one that sends a short list by TLS, on 127.0.0.1 and ::1
+    peer.py turns PORT CERTIFICATE KEY AUTHORITY FILE
+                                one that sends empty lists by TLS on 127.0.0.1 to clients with a certificate
+                                of the authority, says which token and certificate each request came with,
+                                and ends all of them whenever the file's contents change
     peer.py names ADDRESS       a name server on 127.0.0.1 that gives this address for every name
 
 Each listens on 127.0.0.1 and says "ready" when it does.
@@ -196,6 +200,27 @@ def holder(host, port, pki, path):
     return serve
 
 
+def turns(path):
+    def turn():
+        with open(path) as file:
+            return file.read()
+
+    async def serve(reader, writer):
+        now = turn()
+        try:
+            request = (await reader.readuntil(b"\r\n\r\n")).decode()
+            token = request.split("Authorization: Bearer ")[1].split("\r\n")[0]
+            print("request", token, writer.get_extra_info("peercert")["serialNumber"], flush=True)
+            writer.write(OK + b"\r\n" + SYNCED % 5)
+            await writer.drain()
+            while turn() == now:
+                await asyncio.sleep(0.02)
+        except (ConnectionError, asyncio.IncompleteReadError):
+            pass
+        writer.close()
+    return serve
+
+
 async def proxy(reader, writer):
     method, target, _ = (await head(reader)).split()
     if method != "CONNECT":
@@ -237,6 +262,11 @@ async def main(kind, *arguments):
         context.load_cert_chain(arguments[1], arguments[2])
         await asyncio.start_server(server("twice"), ["127.0.0.1", "::1"], int(arguments[0]),
                                    ssl=context)
+    elif kind == "turns":
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=arguments[3])
+        context.load_cert_chain(arguments[1], arguments[2])
+        context.verify_mode = ssl.CERT_REQUIRED
+        await asyncio.start_server(turns(arguments[4]), "127.0.0.1", int(arguments[0]), ssl=context)
     else:
         port = int(arguments[0])
         handler = {"serve": lambda: server(arguments[1]), "proxy": lambda: proxy,
