@@ -93,10 +93,9 @@ static uint32_t run(const struct kind *kind, const struct frame *frame)
     LIBBPF_OPTS(bpf_test_run_opts, options, .data_in = frame->data,
                 .data_size_in = (uint32_t)frame->length, .data_out = harness->out.data,
                 .data_size_out = FRAME_SIZE, .ctx_in = &in, .ctx_size_in = sizeof(in), .repeat = 1);
-    const struct bpf_program *program = kind->egress ? harness->skeleton->progs.egressgw_egress
-                                                     : harness->skeleton->progs.egressgw_ingress;
+    int program_fd = kind->egress ? harness->programs.egress : harness->programs.ingress;
 
-    if (bpf_prog_test_run_opts(bpf_program__fd(program), &options))
+    if (bpf_prog_test_run_opts(program_fd, &options))
         exit(EXIT_FAILURE);
     if (options.retval == TC_ACT_SHOT) {
         fprintf(stderr, "bench_programs: %s: dropped\n", kind->name ? kind->name : "filling");
@@ -289,7 +288,7 @@ static void programs_load(void)
     skeleton->rodata->config = config;
     bpf_map__set_max_entries(skeleton->maps.endpoints, PODS_MOST);
     bpf_map__set_max_entries(skeleton->maps.flows, FLOWS_MOST);
-    if (egressgw_bpf__load(skeleton))
+    if (kept_load(skeleton, FLOWS_MOST, &harness->programs))
         exit(EXIT_FAILURE);
     egressgw_bpf__destroy(harness->skeleton);
     harness->skeleton = skeleton;

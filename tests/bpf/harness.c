@@ -111,6 +111,7 @@ static void harness_load(struct harness *harness, const struct datapath_config *
                          uint32_t mappings)
 {
     struct egressgw_bpf *skeleton = egressgw_bpf__open();
+    struct programs programs;
 
     assert_non_null(skeleton);
     skeleton->rodata->config = *config;
@@ -119,9 +120,11 @@ static void harness_load(struct harness *harness, const struct datapath_config *
     bpf_map__set_max_entries(skeleton->maps.flows, 1024);
     bpf_map__set_max_entries(skeleton->maps.nat_forward, mappings);
     bpf_map__set_max_entries(skeleton->maps.nat_reverse, mappings);
-    assert_int_equal(egressgw_bpf__load(skeleton), 0);
+    assert_int_equal(kept_load(skeleton, mappings, &programs), 0);
+    maps_clear(skeleton->obj);
     egressgw_bpf__destroy(harness->skeleton);
     harness->skeleton = skeleton;
+    harness->programs = programs;
     harness->config = *config;
     harness->mappings = mappings;
 }
@@ -195,8 +198,7 @@ int harness_teardown(void **state)
     return 0;
 }
 
-static void harness_run(struct harness *harness, const struct bpf_program *program,
-                        const struct frame *frame)
+static void harness_run(struct harness *harness, int program_fd, const struct frame *frame)
 {
     struct __sk_buff in = {
         .mark = harness->mark,
@@ -210,7 +212,7 @@ static void harness_run(struct harness *harness, const struct bpf_program *progr
                 .ctx_size_in = sizeof(in), .ctx_out = &out, .ctx_size_out = sizeof(out),
                 .repeat = 1);
 
-    assert_int_equal(bpf_prog_test_run_opts(bpf_program__fd(program), &options), 0);
+    assert_int_equal(bpf_prog_test_run_opts(program_fd, &options), 0);
     harness->verdict = options.retval;
     harness->out.length = options.data_size_out;
     harness->mark_out = out.mark;
@@ -219,12 +221,12 @@ static void harness_run(struct harness *harness, const struct bpf_program *progr
 
 void harness_egress(struct harness *harness, const struct frame *frame)
 {
-    harness_run(harness, harness->skeleton->progs.egressgw_egress, frame);
+    harness_run(harness, harness->programs.egress, frame);
 }
 
 void harness_ingress(struct harness *harness, const struct frame *frame)
 {
-    harness_run(harness, harness->skeleton->progs.egressgw_ingress, frame);
+    harness_run(harness, harness->programs.ingress, frame);
 }
 
 struct ip_addr address_of(const char *text)

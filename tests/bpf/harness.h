@@ -27,11 +27,13 @@
 
 #include "bpf/egressgw.skel.h"
 #include "frame.h"
+#include "kept.h"
 
 #define TEST_VNI       59790
 #define TEST_PROFILE   PROFILE_FIRST
 #define TEST_GROUP     9
-#define TEST_HASH      5 /* of every endpoint */
+#define TEST_HASH      5    /* of every endpoint */
+#define FEW_MAPPINGS   1024 /* one number for all that need few: each is an object of its own */
 #define VERDICT_PASS   TC_ACT_UNSPEC
 #define NODE_OWN       "10.0.0.1"
 #define NODE_OTHER     "10.0.0.2"
@@ -53,6 +55,7 @@
 
 struct harness {
     struct egressgw_bpf *skeleton;
+    struct programs programs;
     struct datapath_config config; /* what it was loaded with */
     uint32_t mappings;
     int up0; /* interface indexes */

@@ -454,7 +454,7 @@ static void test_worker_with_a_masquerade(void **state)
     struct frame whole, inside, piece, expected;
 
     config.conntrack = 1;
-    harness_reload(harness, &config, 64);
+    harness_reload(harness, &config, FEW_MAPPINGS);
     families.pod = POD;
     put_endpoint(harness, POD, NODE_OWN, TEST_PROFILE, ENDPOINT_LOCAL);
     put_node(harness, NODE_OTHER, NODE_GATEWAY);

@@ -313,7 +313,7 @@ static void test_answers_to_a_masqueraded_local_pod(void **state)
     struct harness *harness = *state;
 
     config.conntrack = 1;
-    harness_reload(harness, &config, 64);
+    harness_reload(harness, &config, FEW_MAPPINGS);
     put_local_pod(harness);
     put_flow(harness, &key, &flow);
     answer_local(harness, NODE_OWN, 1055);

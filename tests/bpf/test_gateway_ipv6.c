@@ -39,7 +39,7 @@ static void translate_all(void **state, int old_decap)
         for (size_t j = 0; j < 3; j++) {
             struct packet_spec out = families_udp_out(mixes[i]);
 
-            harness_reload(harness, &config, 1024);
+            harness_reload(harness, &config, FEW_MAPPINGS);
             families_put(harness, mixes[i]);
             out.protocol = protocols[j];
             out.tcp_flags = ACK;

@@ -422,7 +422,7 @@ static void local_pod(void **state, int masqueraded)
     struct frame frame, expected, about;
 
     config.conntrack = masqueraded;
-    harness_reload(harness, &config, 64);
+    harness_reload(harness, &config, FEW_MAPPINGS);
     families_put(harness, &families_v4);
     put_endpoint(harness, POD, NODE_OWN, TEST_PROFILE, ENDPOINT_LOCAL);
     out.source = POD;
@@ -491,7 +491,7 @@ static void test_worker_with_a_masquerade(void **state)
         };
         size_t quoted = header_of(&families) + 20;
 
-        harness_reload(harness, &config, 64);
+        harness_reload(harness, &config, FEW_MAPPINGS);
         put_endpoint(harness, families.pod, nodes[i], TEST_PROFILE, ENDPOINT_LOCAL);
         put_node(harness, families.worker, NODE_GATEWAY);
         assert_int_equal(

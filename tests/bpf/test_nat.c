@@ -156,7 +156,7 @@ static void test_ports_run_out(void **state)
 
     config.ephemeral_first = 1026;
     config.ephemeral_last = 65533; /* leaves 1024, 1025, 65534, 65535 */
-    harness_reload(harness, &config, 1024);
+    harness_reload(harness, &config, FEW_MAPPINGS);
     put_gateway_role(harness);
     for (spec.source_port = 5000; spec.source_port < 5020; spec.source_port++) {
         uint16_t port;
@@ -180,7 +180,7 @@ static void test_no_port_at_all(void **state)
 
     config.ephemeral_first = 1;
     config.ephemeral_last = 65535;
-    harness_reload(harness, &config, 1024);
+    harness_reload(harness, &config, FEW_MAPPINGS);
     put_gateway_role(harness);
     assert_int_equal(receive(harness, &tcp_out), TC_ACT_SHOT);
     assert_int_equal(get_counter(harness, DROP_NO_PORT).packets, 1);
@@ -348,7 +348,7 @@ static void test_quota(void **state)
     uint32_t ended = 1;
 
     config.nat_per_endpoint = 3;
-    harness_reload(harness, &config, 1024);
+    harness_reload(harness, &config, FEW_MAPPINGS);
     put_gateway_role(harness);
     for (spec.source_port = 20000; spec.source_port < 20005; spec.source_port++)
         assert_int_equal(receive(harness, &spec),

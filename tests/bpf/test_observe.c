@@ -273,7 +273,7 @@ static void test_an_egress_ip_without_a_port(void **state)
 
     config.ephemeral_first = 1;
     config.ephemeral_last = 65535;
-    harness_reload(harness, &config, 1024);
+    harness_reload(harness, &config, FEW_MAPPINGS);
     gateway_put(harness);
     for (int i = 0; i < 3; i++)
         gateway_receive(harness, &gateway_udp_out);

@@ -236,7 +236,7 @@ static void test_no_port_is_told(void **state)
 
     config.ephemeral_first = 1;
     config.ephemeral_last = 65535;
-    harness_reload(harness, &config, 16);
+    harness_reload(harness, &config, FEW_MAPPINGS);
     gateway_put(harness);
     expect_refused(harness, &spec, DROP_NO_PORT);
     spec.protocol = IPPROTO_ICMP;
@@ -268,7 +268,7 @@ static void test_no_room_is_told(void **state)
     spec.source_port++;
     expect_refused(harness, &spec, DROP_NAT_FULL);
     config.nat_per_endpoint = 1;
-    harness_reload(harness, &config, 16);
+    harness_reload(harness, &config, FEW_MAPPINGS);
     gateway_put(harness);
     gateway_receive(harness, &spec);
     spec.source_port++;
@@ -291,7 +291,7 @@ static void test_local_pod_is_told(void **state)
 
     config.ephemeral_first = 1;
     config.ephemeral_last = 65535;
-    harness_reload(harness, &config, 16);
+    harness_reload(harness, &config, FEW_MAPPINGS);
     put_worker(harness);
     put_gateway(harness, 1, NODE_OWN, EGRESS_IP, GATEWAY_LOCAL);
     worker_build(&frame, &spec);

@@ -136,7 +136,7 @@ static void test_unknown_endpoint_by_configuration(void **state)
     struct harness *harness = *state;
 
     config.unknown_endpoints_drop = 0;
-    harness_reload(harness, &config, 16);
+    harness_reload(harness, &config, FEW_MAPPINGS);
     worker_put(harness, NODE_OTHER);
     harness->ingress_ifindex = harness->up1;
     spec.source = "10.244.1.99";

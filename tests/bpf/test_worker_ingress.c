@@ -118,7 +118,7 @@ static void test_masquerade_is_restored(void **state)
     struct frame frame, expected;
 
     config.conntrack = 1;
-    harness_reload(harness, &config, 16);
+    harness_reload(harness, &config, FEW_MAPPINGS);
     put_worker(harness);
     for (size_t i = 0; i < 3; i++) {
         struct packet_spec spec = udp_in;

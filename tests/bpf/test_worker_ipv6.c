@@ -361,7 +361,7 @@ static void deliver(void **state, int old_decap)
         struct packet_spec spec = udp_in(mixes[i]);
 
         for (spec.payload = 0; spec.payload < 3; spec.payload++) { /* the shortest ones, too */
-            harness_reload(harness, &config, 16);
+            harness_reload(harness, &config, FEW_MAPPINGS);
             put_worker(harness, mixes[i], mixes[i]->gateway);
             build_answer(mixes[i], &spec, &frame, &expected);
             harness_ingress(harness, &frame);
@@ -420,7 +420,7 @@ static void test_masquerade_is_restored(void **state)
     struct frame frame, expected;
 
     config.conntrack = 1;
-    harness_reload(harness, &config, 16);
+    harness_reload(harness, &config, FEW_MAPPINGS);
     put_worker(harness, &v6_in_v6, NODE_OTHER6);
     for (size_t i = 0; i < 3; i++) {
         struct packet_spec spec = udp_in(&v6_in_v6);
