@@ -30,7 +30,7 @@ __noinline int deliver_answer(struct __sk_buff *skb, const struct packet *packet
         return VERDICT_PASS;
     query.source = &packet->flow.local;
     query.destination = &packet->flow.remote;
-    query.source_port_be = packet->flow.local_port_be;
+    query.source_port_be = hop_port(packet->flow.local_port_be);
     query.destination_port_be = packet->flow.remote_port_be;
     query.protocol = packet->flow.protocol;
     query.ifindex = skb->ifindex;

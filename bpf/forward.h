@@ -30,11 +30,24 @@ struct hop {
     __u32 again; /* 1: taken from `ways`, so `fib` holds nothing but smac and dmac */
 };
 
+/*
+ * The source port that the way of a packet is asked for: one of 64 stands for all. Where next hops
+ * share a route by ports, its flows are still spread over them, and a rule about a source port can
+ * only mean connections of the node itself. So many flows to one place need few look-ups.
+ */
+#define HOP_PORT_FIRST 0xc000
+#define HOP_PORT_MASK  0x3f
+
+static __always_inline __be16 hop_port(__be16 source_port_be)
+{
+    return (source_port_be & bpf_htons(HOP_PORT_MASK)) | bpf_htons(HOP_PORT_FIRST);
+}
+
 /* What decides about the way of a packet. */
 struct hop_query {
     const struct ip_addr *source; /* of one family */
     const struct ip_addr *destination;
-    __be16 source_port_be;
+    __be16 source_port_be; /* hop_port() of the packet's */
     __be16 destination_port_be;
     __u8 protocol;
     __u8 traffic_class;
@@ -148,7 +161,7 @@ static __always_inline int way_take(const struct way *way, const struct hop_quer
 }
 
 /*
- * Finds the way. The kernel is asked once a tick (and processor) for each flow: what changes in its
+ * Finds the way. The kernel is asked once a tick (and processor) for each: what changes in its
  * routes and neighbours is followed within that time. Returns 0 or REASON(why).
  */
 static __always_inline int hop_lookup(struct __sk_buff *skb, const struct hop_query *query,

@@ -21,7 +21,7 @@ static __always_inline void gateway_query(struct __sk_buff *skb, const struct pa
 {
     query->source = &outside->address;
     query->destination = &packet->flow.remote;
-    query->source_port_be = outside->port_be;
+    query->source_port_be = hop_port(outside->port_be);
     query->destination_port_be = packet->flow.remote_port_be;
     query->protocol = packet->flow.protocol;
     query->tunnel = 0;

@@ -84,8 +84,14 @@ enum {
 #define IP_ECN_CE      3
 #define IP_ECN_MASK    3
 
-/* Longest headers that are looked at: IPv4 with options, TCP without. */
-#define HEADERS_LONGEST (60 + sizeof(struct tcphdr))
+/*
+ * Headers that are looked at, those of IPv4 without and with options. No more is asked for than
+ * that: what lies behind may be data that is not in the linear part, and moving any of it there
+ * costs a copy of the whole header of a packet that its sender keeps for another time.
+ */
+#define HEADERS_V4         (sizeof(struct iphdr) + sizeof(struct tcphdr))
+#define HEADERS_V4_OPTIONS (60 + sizeof(struct tcphdr))
+#define HEADERS_V6         (sizeof(struct ipv6hdr) + sizeof(struct tcphdr))
 
 /* Extension headers of IPv6 that are walked at most: their number, and their bytes together. */
 #define EXTENSIONS_MOST    6
@@ -114,6 +120,7 @@ struct packet {
     __u8 prohibited; /* 1: dropped, and its sender is to be told; see REFUSE_PROHIBITED */
     __u8 more;       /* 1: other fragments of the same packet follow it, see split.h */
     __u8 reserved[1];
+    __be16 tunnel_port_be; /* the source port that it has in the tunnel */
 };
 
 /*
@@ -264,10 +271,14 @@ static __always_inline __u8 fragment_kind(__u16 offset_and_flags)
 static __always_inline int packet_parse_v4(struct __sk_buff *skb, struct packet *packet,
                                            const __u32 offset, enum direction direction)
 {
-    const struct iphdr *ip = packet_data(skb, offset, HEADERS_LONGEST);
+    const struct iphdr *ip = packet_data(skb, offset, HEADERS_V4);
     const void *end = (void *)(long)skb->data_end;
     __u32 header;
 
+    if (ip && (const void *)(ip + 1) <= end && ip->ihl > sizeof(*ip) / 4) {
+        ip = packet_data(skb, offset, HEADERS_V4_OPTIONS);
+        end = (void *)(long)skb->data_end;
+    }
     if (!ip)
         return PACKET_UNREAD;
     if ((const void *)(ip + 1) > end || ip->version != 4)
@@ -401,7 +412,7 @@ __noinline int packet_parse_extensions(struct __sk_buff *skb, struct packet *pac
 static __always_inline int packet_parse_v6(struct __sk_buff *skb, struct packet *packet,
                                            const __u32 offset, enum direction direction)
 {
-    const struct ipv6hdr *ip = packet_data(skb, offset, sizeof(*ip) + sizeof(struct tcphdr));
+    const struct ipv6hdr *ip = packet_data(skb, offset, HEADERS_V6);
     const void *end = (void *)(long)skb->data_end;
 
     if (!ip)

@@ -80,13 +80,16 @@ static __always_inline __u32 address_offset_v6(enum direction direction)
 static __always_inline int rewrite_l3_v6(struct __sk_buff *skb, const struct packet *packet,
                                          const struct ip_addr *address, __u8 hop_limit)
 {
-    int error = bpf_skb_store_bytes(skb, packet->l3 + address_offset_v6(packet->direction), address,
-                                    sizeof(*address), BPF_F_RECOMPUTE_CSUM);
+    const struct ip_addr *remote = &packet->flow.remote;
+    int outbound = packet->direction == OUTBOUND;
+    struct ipv6hdr header; /* from its hop limit on */
 
-    if (error || hop_limit == packet->hop_limit)
-        return error;
-    return bpf_skb_store_bytes(skb, packet->l3 + __builtin_offsetof(struct ipv6hdr, hop_limit),
-                               &hop_limit, sizeof(hop_limit), BPF_F_RECOMPUTE_CSUM);
+    header.hop_limit = hop_limit;
+    __builtin_memcpy(&header.saddr, outbound ? address : remote, sizeof(header.saddr));
+    __builtin_memcpy(&header.daddr, outbound ? remote : address, sizeof(header.daddr));
+    return bpf_skb_store_bytes(
+        skb, packet->l3 + __builtin_offsetof(struct ipv6hdr, hop_limit), &header.hop_limit,
+        sizeof(header) - __builtin_offsetof(struct ipv6hdr, hop_limit), BPF_F_RECOMPUTE_CSUM);
 }
 
 struct l4_fields {

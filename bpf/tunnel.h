@@ -85,7 +85,7 @@ static __always_inline __u32 flow_hash(const struct packet *packet)
 static __always_inline void tunnel_build_tail(const struct hop_query *query,
                                               const struct packet *packet, struct tunnel_tail *tail)
 {
-    tail->udp.source = query->source_port_be;
+    tail->udp.source = packet->tunnel_port_be;
     tail->udp.dest = query->destination_port_be;
     tail->udp.len = bpf_htons(packet->length + sizeof(*tail));
     tail->vxlan.flags_be = VXLAN_FLAG_VNI;
@@ -98,6 +98,8 @@ static __always_inline void tunnel_build_tail(const struct hop_query *query,
     tail->inner.h_proto = ethertype_of(packet->version);
 }
 
+/* The identification stays 0, as RFC 6864 allows for what is not to be fragmented: unlike a random
+ * one it lets the receiver merge what belongs together. */
 static __always_inline void tunnel_build_v4(const struct hop_query *query, const struct hop *hop,
                                             const struct packet *packet,
                                             struct tunnel_headers_v4 *headers)
@@ -113,7 +115,6 @@ static __always_inline void tunnel_build_v4(const struct hop_query *query, const
     headers->ip.ihl = sizeof(headers->ip) / 4;
     headers->ip.tos = query->traffic_class;
     headers->ip.tot_len = bpf_htons(packet->length + TUNNEL_OVERHEAD_V4);
-    headers->ip.id = bpf_get_prandom_u32();
     headers->ip.frag_off = bpf_htons(IP_DO_NOT_FRAGMENT);
     headers->ip.ttl = TUNNEL_HOP_LIMIT;
     headers->ip.protocol = IPPROTO_UDP;
@@ -133,7 +134,7 @@ static __always_inline void tunnel_build_v6(const struct hop_query *query, const
                                             const struct packet *packet,
                                             struct tunnel_headers_v6 *headers)
 {
-    __u32 hash = bpf_ntohs(query->source_port_be) * 0x9e3779b1;
+    __u32 hash = bpf_ntohs(packet->tunnel_port_be) * 0x9e3779b1;
 
     __builtin_memset(headers, 0, sizeof(*headers));
     hop_set_addresses(hop, headers->outer.h_dest, headers->outer.h_source);
@@ -225,10 +226,11 @@ static __always_inline int tunnel_lower_segment_size(struct __sk_buff *skb,
     return 0;
 }
 
-static __always_inline void tunnel_query(struct __sk_buff *skb, const struct packet *packet,
+static __always_inline void tunnel_query(struct __sk_buff *skb, struct packet *packet,
                                          __u32 overhead, struct hop_query *query)
 {
-    query->source_port_be = bpf_htons(TUNNEL_PORT_FIRST + flow_hash(packet) % TUNNEL_PORTS);
+    packet->tunnel_port_be = bpf_htons(TUNNEL_PORT_FIRST + flow_hash(packet) % TUNNEL_PORTS);
+    query->source_port_be = hop_port(packet->tunnel_port_be);
     query->destination_port_be = config.tunnel_port_be;
     query->protocol = IPPROTO_UDP;
     query->tunnel = 1;
@@ -296,7 +298,7 @@ static __always_inline int tunnel_check(struct __sk_buff *skb, const struct pack
 
     if (packet->l4 != ETH_HLEN + l3_length)
         return 0; /* options or extension headers: none of ours */
-    tail = packet_data(skb, ETH_HLEN + l3_length, sizeof(*tail) + HEADERS_LONGEST);
+    tail = packet_data(skb, ETH_HLEN + l3_length, sizeof(*tail) + HEADERS_V6);
     if (!tail || (const void *)(tail + 1) > (const void *)(long)skb->data_end)
         return 0;
     if (!(tail->vxlan.flags_be & VXLAN_FLAG_VNI) ||

@@ -257,7 +257,7 @@ _Static_assert(sizeof(struct flow) == 48, "layout of flows");
 struct way {
     struct ip_addr source;
     struct ip_addr destination;
-    __be16 source_port_be;
+    __be16 source_port_be; /* see hop_port() */
     __be16 destination_port_be;
     __u8 protocol; /* IPPROTO_* */
     __u8 traffic_class;
