@@ -3,8 +3,8 @@
 # make [all]      builds the three daemons into build/
 # make deps       installs what building and testing need (Debian), or lists it
 # make demo       shows the main job between network namespaces (root)
-# make test       unit, bpf and lab tests; without root the unit tests
-# make sanitized  the unit and bpf tests under the address and undefined behaviour sanitizers
+# make test       unit, bpf, lab, cluster and kernel tests; without root the unit tests
+# make sanitized  the unit and bpf tests and some of the lab under the address and undefined behaviour sanitizers
 # make fuzz       fuzzes each decoder of outside bytes; RUNS=short: two minutes (docs/fuzzing.md)
 # make native bpf-coverage  the datapath compiled for this machine, and which of its branches tests reach (root)
 # make lint       checkers of the sources: format, shellcheck, clang-tidy, gcc's analyzer and conversions
@@ -250,8 +250,9 @@ install: all
 		$(DESTDIR)$(PREFIX)/lib/systemd/system
 	sed -i 's,/usr/,$(PREFIX)/,' $(DESTDIR)$(PREFIX)/lib/systemd/system/egressgw*.service \
 		$(DESTDIR)$(PREFIX)/lib/systemd/system/egressgw.target
-	install -d $(DESTDIR)$(PREFIX)/share/doc/egressgw
-	install -m 644 README.md $(wildcard docs/*.md) $(DESTDIR)$(PREFIX)/share/doc/egressgw
+	install -d $(DESTDIR)$(PREFIX)/share/doc/egressgw/docs
+	install -m 644 README.md $(DESTDIR)$(PREFIX)/share/doc/egressgw
+	install -m 644 $(wildcard docs/*.md) $(DESTDIR)$(PREFIX)/share/doc/egressgw/docs
 	install -m 644 systemd/egressgw.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/egressgw.conf
 	install -m 644 systemd/egressgw.preset $(DESTDIR)$(PREFIX)/lib/systemd/system-preset/80-egressgw.preset
 	install -m 644 systemd/egressgw.tmpfiles $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/egressgw.conf

@@ -74,9 +74,9 @@ int channel_connect(struct event_base *base, const char *path, uid_t peer_uid,
                     struct channel_client **client) _must_check_;
 void channel_client_free(struct channel_client *client);
 
-/* Creates the listening socket `path` (0600, owned by `owner`): an old socket there is replaced,
- * anything else is refused. The directory must exist. Returns the descriptor or a negative errno;
- * errors are logged. `peer` may connect: the socket's group is not used, its owner is `peer`. */
+/* Creates the listening socket `path` (0600, owned by `peer`, who alone may connect): an old socket
+ * there is replaced, anything else is refused. The directory must exist. Returns the descriptor or
+ * a negative errno; errors are logged. */
 int channel_listen(const char *path, uid_t peer) _must_check_;
 
 #endif

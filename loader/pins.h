@@ -14,7 +14,7 @@
  *   maps/<name>                     the maps of <egressgw/layout.h>
  *   maps/layout                     an array of one: the LAYOUT_VERSION that they were made with
  *   programs/<name>                 the programs that are attached
- *   links/<name>-<ifindex>-egress   the attachments (tcx only; clsact needs no pin)
+ *   links/<interface>-<ifindex>-<egress or ingress>, with '_' for '.': the attachments (tcx only)
  *
  * Directories are 0750 and pins 0640, both of the loader's user and group: a member of the group
  * can read the maps.

@@ -10,7 +10,7 @@
  *   routes[(profile, destination)]            -> action, group, slots    (longest prefix)
  *   gateways[(group, hash mod slots)]         -> gateway node, egress IP
  *
- * Addresses and ports are in network byte order, everything else in host byte order.
+ * Addresses, and what ends in _be, are in network byte order, everything else in host byte order.
  * Whoever changes the size or meaning of anything here raises LAYOUT_VERSION.
  */
 
@@ -100,8 +100,8 @@ struct route {
 _Static_assert(sizeof(struct route_key) == 24, "layout of routes");
 _Static_assert(sizeof(struct route) == 12, "layout of routes");
 
-/* gateways: (group, slot) -> . A group serves one family; one gateway needs one slot, several share
- * GATEWAY_SLOTS. */
+/* gateways: (group, slot) -> struct gateway. A group serves one family; one gateway needs one slot,
+ * several share GATEWAY_SLOTS. */
 struct gateway_key {
     __u32 group;
     __u32 slot;
@@ -170,7 +170,7 @@ struct nat_key {
 
 /* One direction of a mapping. */
 struct nat_use {
-    __u32 last_seen; /* DATAPATH_TICK_NS units of CLOCK_MONOTONIC (coarse) */
+    __u32 last_seen; /* DATAPATH_TICK_SHIFT units of CLOCK_MONOTONIC (coarse) */
     __u8 seen;       /* NAT_SEEN_*: what went by in this direction */
     __u8 scale;      /* TCP: of the windows that it announces, with NAT_SEEN_SCALE */
     __u16 reserved;
@@ -331,8 +331,8 @@ struct policy_name {
 
 _Static_assert(sizeof(struct policy_name) == 256, "layout of policies");
 
-/* egress_refused: egress IP -> its packets that were dropped as `no_port`, all processors together.
- * Addresses come there with their first drop. */
+/* egress_refused: egress IP -> struct counter, its packets that were dropped as `no_port`, all
+ * processors together. Addresses come there with their first drop. */
 #define EGRESS_REFUSED_MOST 1024
 
 /*
@@ -393,7 +393,8 @@ enum nat_timeout {
 /* Set before the programs are loaded and constant from then on (.rodata). */
 struct datapath_config {
     __be16 tunnel_port_be;
-    __u16 ephemeral_first; /* the host's own ephemeral ports, never used for a mapping */
+    __u16 ephemeral_first; /* the host's own, both included: for no mapping without
+                              GATEWAY_DEDICATED */
     __u16 ephemeral_last;
     __u16 old_decap; /* 1: strip outer headers as on kernels before 6.3; for tests */
     __u32 tunnel_vni;

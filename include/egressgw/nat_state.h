@@ -42,6 +42,7 @@ struct nat_segment {
 /* The largest that the option may ask for; assumed where the SYN was not seen. */
 #define NAT_WINDOW_SCALE_MOST 14
 
+/* Seconds as ticks, rounded down. */
 static inline __u32 nat_ticks(__u32 seconds)
 {
     return (__u32)((__u64)seconds * 1000000000 >> DATAPATH_TICK_SHIFT);
@@ -57,6 +58,7 @@ static inline int nat_segment_fits(const struct nat_segment *segment, const stru
     return segment->sequence - other->acked < (other->window ? other->window : 1);
 }
 
+/* Notes acknowledgement and window of a segment; an older acknowledgement changes nothing. */
 static inline void nat_use_acknowledge(struct nat_use *own, const struct nat_segment *segment)
 {
     __u32 scale = NAT_WINDOW_SCALE_MOST;
@@ -109,6 +111,7 @@ static inline enum nat_state nat_state_of(__u8 protocol, __u8 packets, __u8 answ
     return packets & NAT_SEEN_DATA ? NAT_ESTABLISHED : NAT_OPENING;
 }
 
+/* The timeout of a mapping of that IPPROTO_* in that state. */
 static inline enum nat_timeout nat_timeout_of(__u8 protocol, enum nat_state state)
 {
     switch (protocol) {
