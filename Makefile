@@ -127,6 +127,12 @@ $(BUILD)/libunit.a $(BUILD)/libbpftest.a:
 $(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(BUILD)/libunit.a $(TEST_ARCHIVES)
 	$(call say,LINK)$(CC) $(CFLAGS) $(LDFLAGS) $^ -o $@ $(TEST_LIBRARIES)
 
+# Under the sanitizers, whose allocator has to stay, what fails in these are the allocations of our own code.
+ifeq ($(SANITIZE),1)
+$(filter $(BUILD)/tests/unit/test_scarce_%,$(UNIT_TESTS)): override LDFLAGS += \
+	$(addprefix -Wl$(comma)--wrap=,malloc calloc realloc reallocarray strdup)
+endif
+
 $(BUILD)/tests/bpf/%: $(BUILD)/tests/bpf/%.o $(BUILD)/libbpftest.a $(TEST_ARCHIVES)
 	$(call say,LINK)$(CC) $(CFLAGS) $(LDFLAGS) $^ -o $@ $(TEST_LIBRARIES)
 

@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "watcher/json_memory.h"
+
 int document_list_add(struct document_list *list, json_t *root, size_t line,
                       struct document_lines *lines)
 {
@@ -116,9 +118,11 @@ int json_tree_read(const char *data, size_t length, struct document_list *list,
     for (walk_skip(&walk, " \t\r\n"); walk.at < length; walk_skip(&walk, " \t\r\n")) {
         size_t line = walk.line;
         json_error_t refused;
-        json_t *root = json_loadb(data + walk.at, length - walk.at,
-                                  JSON_REJECT_DUPLICATES | JSON_DISABLE_EOF_CHECK, &refused);
+        json_t *root = json_memory_load(data + walk.at, length - walk.at,
+                                        JSON_REJECT_DUPLICATES | JSON_DISABLE_EOF_CHECK, &refused);
 
+        if (!root && json_memory_failed())
+            return -ENOMEM;
         if (!root) {
             error->line = line + (refused.line > 0 ? (size_t)refused.line - 1 : 0);
             snprintf(error->reason, sizeof(error->reason), "%.150s", refused.text);

@@ -263,8 +263,10 @@ int kube_config_parse(const char *path, const char *data, size_t length, struct 
     yaml_parser_t parser;
     int error;
 
-    if (!yaml_parser_initialize(&parser))
+    if (!yaml_parser_initialize(&parser)) {
+        snprintf(message, size, "%s: out of memory", path);
         return -ENOMEM;
+    }
     yaml_parser_set_input_string(&parser, (const unsigned char *)data, length);
     if (!yaml_parser_load(&parser, &reader.document)) {
         error = kube_reader_fail(&reader, NULL, "line %zu: %s", parser.problem_mark.line + 1,

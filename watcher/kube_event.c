@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "common/log.h"
+#include "watcher/json_memory.h"
 #include "watcher/kube_prune.h"
 #include "watcher/object_parse.h"
 
@@ -19,9 +20,11 @@ static void json_release(json_t **value)
 static json_t *json_read(const char *data, size_t length, char reason[KUBE_TEXT_SIZE])
 {
     json_error_t error;
-    json_t *value = json_loadb(data, length, JSON_REJECT_DUPLICATES, &error);
+    json_t *value = json_memory_load(data, length, JSON_REJECT_DUPLICATES, &error);
 
-    if (!value)
+    if (!value && json_memory_failed())
+        snprintf(reason, KUBE_TEXT_SIZE, "out of memory");
+    else if (!value)
         snprintf(reason, KUBE_TEXT_SIZE, "invalid JSON: %.160s", error.text);
     return value;
 }

@@ -159,6 +159,8 @@ static void claim_warn(struct manifest_claim *claim)
     }
 }
 
+/* Without memory to read it back it is reported by a later flush, and stays what it is till then.
+ */
 static void manifest_report(struct manifests *source, const struct manifest_object *object)
 {
     _cleanup_arena_ struct arena arena = {0};
@@ -166,12 +168,16 @@ static void manifest_report(struct manifests *source, const struct manifest_obje
     const char *why = "";
     int error = record_unpack(object->data, object->length, &arena, &record, &why);
 
-    if (error)
-        log_error("cannot read an object back that was packed before",
-                  log_string("object", object->claim->name), log_string("reason", why),
-                  log_errno(error));
-    else
+    if (!error) {
         source->sink.object(source->sink.context, &record.object);
+        return;
+    }
+    log_error("cannot read an object back that was packed before, trying again",
+              log_string("object", object->claim->name), log_string("reason", why),
+              log_errno(error));
+    source->sink.keep(source->sink.context, &object->claim->identity);
+    claim_touch(source, object->claim);
+    manifests_retry(source);
 }
 
 static bool manifest_in_scope(const struct manifests *source, const struct manifest_object *object)
@@ -205,10 +211,12 @@ static void claim_flush(struct manifests *source, struct manifest_claim *claim)
 
 void manifests_flush(struct manifests *source)
 {
+    struct manifest_claims now = TAILQ_HEAD_INITIALIZER(now);
     struct manifest_claim *claim;
 
-    while ((claim = TAILQ_FIRST(&source->touched))) {
-        TAILQ_REMOVE(&source->touched, claim, touched_link);
+    TAILQ_CONCAT(&now, &source->touched, touched_link);
+    while ((claim = TAILQ_FIRST(&now))) {
+        TAILQ_REMOVE(&now, claim, touched_link);
         claim->touched = false;
         claim_flush(source, claim);
     }

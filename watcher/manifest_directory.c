@@ -93,13 +93,6 @@ static struct manifest_file *directory_add(struct manifest_directory *directory,
     return file;
 }
 
-static void directory_retry(struct manifest_directory *directory)
-{
-    static const struct timeval pause = {.tv_sec = MANIFEST_RETRY_SECONDS};
-
-    event_add(directory->source->retry, &pause);
-}
-
 /* Marks a file for reading; it is added where it is new. Without memory for it, the directory is
  * looked through again. */
 static struct manifest_file *directory_mark(struct manifest_directory *directory, const char *name)
@@ -112,7 +105,7 @@ static struct manifest_file *directory_mark(struct manifest_directory *directory
         file->pending = true;
     } else if (!directory->overfull) {
         directory->rescan = true;
-        directory_retry(directory);
+        manifests_retry(directory->source);
     }
     return file;
 }
@@ -183,7 +176,7 @@ static bool directory_read_pending(struct manifest_directory *directory)
     }
     directory->file_count = kept;
     if (!all)
-        directory_retry(directory);
+        manifests_retry(directory->source);
     return all;
 }
 
@@ -202,7 +195,7 @@ static void directory_lose(struct manifest_directory *directory, int error)
                       : "cannot read directory of manifests, nothing is planned until it is there",
                   log_string("directory", directory->path), log_errno(error));
     directory->missing = true;
-    directory_retry(directory);
+    manifests_retry(directory->source);
 }
 
 /* Gives `*watch` another descriptor and ends the old one where nobody uses it any more. */
@@ -306,7 +299,7 @@ void manifest_directory_update(struct manifest_directory *directory)
             log_warning("cannot look through directory of manifests, it is tried again",
                         log_string("directory", directory->path), log_errno(error));
             directory->rescan = true;
-            directory_retry(directory);
+            manifests_retry(directory->source);
             return;
         }
         if (error) {

@@ -173,6 +173,13 @@ static void on_readable(evutil_socket_t fd, short what _unused_, void *context)
     manifests_update(source);
 }
 
+void manifests_retry(struct manifests *source)
+{
+    static const struct timeval pause = {.tv_sec = MANIFEST_RETRY_SECONDS};
+
+    event_add(source->retry, &pause);
+}
+
 static void on_retry(evutil_socket_t fd _unused_, short what _unused_, void *context)
 {
     struct manifests *source = context;

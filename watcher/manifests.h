@@ -94,6 +94,11 @@ struct manifests {
     struct record_buffer buffer; /* for packing */
 };
 
+/* manifests.c */
+
+/* Looks after what could not be read or reported, in a moment. */
+void manifests_retry(struct manifests *source);
+
 /* manifest_claims.c */
 
 /* The object of `file` with this identity, or NULL. */

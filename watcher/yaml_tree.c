@@ -7,6 +7,7 @@
 #include <string.h>
 #include <yaml.h>
 
+#include "watcher/json_memory.h"
 #include "watcher/yaml_scalar.h"
 
 /* The event stream is turned into a tree with a stack of its own: no input makes it recurse. */
@@ -224,6 +225,7 @@ int yaml_tree_read(const char *data, size_t length, struct document_list *list,
     yaml_parser_t parser;
     int result;
 
+    json_memory_watch();
     if (!yaml_parser_initialize(&parser))
         return -ENOMEM;
     yaml_parser_set_encoding(&parser, YAML_UTF8_ENCODING);
@@ -234,6 +236,8 @@ int yaml_tree_read(const char *data, size_t length, struct document_list *list,
     json_decref(builder.root);
     document_lines_clear(&builder.lines);
     yaml_parser_delete(&parser);
+    if (json_memory_failed())
+        return -ENOMEM;
     if (result)
         return result;
     *list = read;
