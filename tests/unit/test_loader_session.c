@@ -275,6 +275,73 @@ static void test_too_many_entries_close(void **state)
     assert_int_equal(fixture->fake.elements, 0);
 }
 
+/* A report that is larger than what the socket takes. */
+static void report_fill(struct status_report *report)
+{
+    for (uint32_t i = 0; i < STATUS_REPORT_LIMIT; i++) {
+        struct status_entry entry = {.kind = STATUS_EGRESS, .number = 6};
+
+        entry.address = ip_addr_from_v4(htonl(0x0a000000 + i));
+        assert_int_equal(status_report_add(report, &entry), 0);
+    }
+}
+
+/* A planner that does not read gets the answer to its last generation, once, when there is room,
+ * and the report as a whole. */
+static void test_what_waits_for_room(void **state)
+{
+    struct fixture *fixture = *state;
+    struct status_report report = {0};
+    unsigned answers = 0, entries = 0;
+    uint64_t answered = 0;
+    struct record record;
+
+    report_fill(&report);
+    planner_session_report(fixture->session, &report);
+    assert_true(planner_session_is_reporting(fixture->session));
+    for (uint64_t generation = 10; generation < 13; generation++) {
+        send_simple(fixture, generation == 10 ? RECORD_SNAPSHOT : RECORD_CHANGE, generation);
+        send_endpoints(fixture, generation, (unsigned)generation, 1);
+        send_simple(fixture, RECORD_COMMIT, generation);
+    }
+    assert_int_equal(fixture->fake.maps[TABLE_ENDPOINTS].count, 3);
+    do {
+        record = answer_read(fixture);
+        if (record.type == RECORD_ACKNOWLEDGE) {
+            answers++;
+            answered = record.generation;
+        } else {
+            assert_int_equal(record.type, RECORD_STATUS);
+            entries += (unsigned)record.status.count;
+        }
+        turn(fixture);
+    } while (planner_session_is_reporting(fixture->session) || entries < STATUS_REPORT_LIMIT);
+    assert_int_equal(entries, STATUS_REPORT_LIMIT);
+    assert_int_equal(answers, 1);
+    assert_int_equal(answered, 12);
+    expect_open(fixture);
+    status_report_clear(&report);
+}
+
+/* What waited for a planner that went away is not for the next one. */
+static void test_what_waits_goes_with_its_planner(void **state)
+{
+    struct fixture *fixture = *state;
+    struct status_report report = {0};
+
+    report_fill(&report);
+    planner_session_report(fixture->session, &report);
+    send_simple(fixture, RECORD_SNAPSHOT, 10);
+    send_simple(fixture, RECORD_COMMIT, 10);
+    close(fixture->client);
+    turn(fixture);
+    assert_false(planner_session_is_reporting(fixture->session));
+    status_report_clear(&report);
+    client_connect(fixture);
+    expect_open(fixture);
+    assert_true(planner_session_wants_report(fixture->session));
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -288,6 +355,8 @@ int main(void)
         TEST(test_contradiction_is_refused_and_closed),
         TEST(test_full_map_is_refused_but_goes_on),
         TEST(test_too_many_entries_close),
+        TEST(test_what_waits_for_room),
+        TEST(test_what_waits_goes_with_its_planner),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
