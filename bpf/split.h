@@ -22,6 +22,9 @@
 #define SPLIT_OFFSETS 16384
 #define SPLIT_LENGTHS 8192
 
+_Static_assert(SPLIT_LONGEST <= ((PATH_MTU_INSIDE - sizeof(struct iphdr)) & ~7) * SPLIT_PARTS,
+               "what is taken has place in the parts");
+
 struct split_room {
     struct iphdr ip; /* as the packet came */
     __u32 total;     /* bytes of data */
@@ -73,11 +76,11 @@ static __always_inline int split_complete_checksum(struct split_room *room)
                             SPLIT_CHUNK, sum);
         done += SPLIT_CHUNK;
     }
-    rest = (room->total - done + 3) & (SPLIT_CHUNK - 4);
+    rest = (room->total - done + 3) & (2 * SPLIT_CHUNK - 4); /* 512 at most */
     barrier_var(rest);
     if (rest)
         sum = bpf_csum_diff(NULL, 0, (__be32 *)(room->data + (done & (SPLIT_OFFSETS - 1))),
-                            rest & (SPLIT_CHUNK - 1), sum);
+                            rest & (2 * SPLIT_CHUNK - 1), sum);
     sum = (sum & 0xffff) + (sum >> 16 & 0xffff);
     check = checksum_fold(sum);
     if (!check && room->ip.protocol == IPPROTO_UDP)
@@ -113,8 +116,6 @@ __noinline int split_begin(struct __sk_buff *skb, const struct packet *packet)
         return -1;
     room->part = (mtu - sizeof(struct iphdr)) & ~7;
     room->total = total;
-    if (total <= room->part || total > room->part * SPLIT_PARTS)
-        return -1;
     if (bpf_skb_load_bytes(skb, packet->l4, room->data, split_bounded(total, SPLIT_OFFSETS)))
         return -1;
     return split_checksum_is_open(skb) ? split_complete_checksum(room) : 0;

@@ -249,6 +249,47 @@ void frame_build_error(struct frame *frame, const uint8_t *destination, const ui
     frame_fix_icmp_checksum(frame);
 }
 
+static void cut_v6(struct frame *piece, const struct frame *whole, size_t start, size_t length,
+                   int more)
+{
+    static const uint8_t id[] = {0xde, 0xad, 0xbe, 0xef};
+    size_t ip = FRAME_ETHERNET;
+
+    frame_set_u16(piece, ip + 4, 8 + length);
+    piece->data[ip + 6] = 44;
+    piece->data[ip + 40] = whole->data[ip + 6];
+    piece->data[ip + 41] = 0;
+    frame_set_u16(piece, ip + 42, start | more);
+    memcpy(piece->data + ip + 44, id, sizeof(id));
+}
+
+static void cut_v4(struct frame *piece, const struct frame *whole, size_t start, size_t length,
+                   int more)
+{
+    size_t ip = FRAME_ETHERNET;
+    uint16_t place = frame_u16(whole, ip + 6);
+
+    frame_set_u16(piece, ip + 2, 20 + length);
+    frame_set_u16(piece, ip + 6, (place + start / 8) | (more ? MORE_FRAGMENTS : 0));
+    frame_fix_ip_checksum(piece, ip);
+}
+
+void frame_cut(struct frame *piece, const struct frame *whole, size_t start, size_t length)
+{
+    int v6 = whole->data[FRAME_ETHERNET] >> 4 == 6;
+    size_t ip = FRAME_ETHERNET, data = ip + (v6 ? 40 : 20), header = v6 ? 48 : 20;
+    int more = data + start + length < whole->length;
+
+    assert(data + start + length <= whole->length);
+    *piece = *whole;
+    piece->length = ip + header + length;
+    memcpy(piece->data + ip + header, whole->data + data + start, length);
+    if (v6)
+        cut_v6(piece, whole, start, length, more);
+    else
+        cut_v4(piece, whole, start, length, more);
+}
+
 static uint8_t traffic_class_of(const struct frame *frame, size_t ip)
 {
     if (frame->data[ip] >> 4 == 6)

@@ -9,9 +9,10 @@
 
 #define FRAME_SIZE      4096
 #define FRAME_ETHERNET  14
-#define DO_NOT_FRAGMENT 0x4000 /* flag of IPv4 */
-#define FRAME_TUNNEL    50     /* outer IPv4, UDP, VXLAN, inner Ethernet */
-#define FRAME_TUNNEL6   70     /* the same with IPv6 */
+#define DO_NOT_FRAGMENT 0x4000 /* flags of IPv4 */
+#define MORE_FRAGMENTS  0x2000
+#define FRAME_TUNNEL    50 /* outer IPv4, UDP, VXLAN, inner Ethernet */
+#define FRAME_TUNNEL6   70 /* the same with IPv6 */
 
 struct frame {
     uint8_t data[FRAME_SIZE];
@@ -60,6 +61,12 @@ void frame_build(struct frame *frame, const uint8_t *destination, const uint8_t 
 void frame_build_error(struct frame *frame, const uint8_t *destination, const uint8_t *source,
                        const struct packet_spec *spec, uint32_t word, const struct frame *about,
                        size_t quoted);
+
+/*
+ * `length` bytes of the payload of the frame's IP packet, from `start` on, as a fragment of it. An
+ * IPv4 packet may be a fragment already; an IPv6 one has no extension headers.
+ */
+void frame_cut(struct frame *piece, const struct frame *whole, size_t start, size_t length);
 
 /* Computes the checksum of the frame's ICMP or ICMPv6 packet anew; no extension headers. */
 void frame_fix_icmp_checksum(struct frame *frame);

@@ -7,40 +7,11 @@
 #include <bpf/bpf.h>
 #include <string.h>
 
-#define MORE 0x2000
-
 static const struct families *const both[] = {&families_v4, &families_v6};
 
 static int is_v6(const struct families *families)
 {
     return families->icmp == IPPROTO_ICMPV6;
-}
-
-/* `length` bytes of the packet's payload, from `start` on, as a fragment. */
-static void cut(struct frame *piece, const struct frame *whole, size_t start, size_t length)
-{
-    int v6 = whole->data[FRAME_ETHERNET] >> 4 == 6;
-    size_t ip = FRAME_ETHERNET, data = ip + (v6 ? 40 : 20), header = v6 ? 48 : 20;
-    int more = data + start + length < whole->length;
-
-    assert_true(data + start + length <= whole->length);
-    *piece = *whole;
-    piece->length = ip + header + length;
-    memcpy(piece->data + ip + header, whole->data + data + start, length);
-    if (v6) {
-        static const uint8_t id[] = {0xde, 0xad, 0xbe, 0xef};
-
-        frame_set_u16(piece, ip + 4, 8 + length);
-        piece->data[ip + 6] = 44;
-        piece->data[ip + 40] = whole->data[ip + 6];
-        piece->data[ip + 41] = 0;
-        frame_set_u16(piece, ip + 42, start | more);
-        memcpy(piece->data + ip + 44, id, sizeof(id));
-    } else {
-        frame_set_u16(piece, ip + 2, header + length);
-        frame_set_u16(piece, ip + 6, start / 8 | (more ? MORE : 0));
-        frame_fix_ip_checksum(piece, ip);
-    }
 }
 
 /* Makes a fragment the last one, at that place. */
@@ -106,9 +77,9 @@ static void expect_sent(struct harness *harness, const struct exchange *exchange
 {
     struct frame piece, expected;
 
-    cut(&piece, &exchange->out, start, length);
+    frame_cut(&piece, &exchange->out, start, length);
     families_receive_frame(harness, exchange->families, &piece);
-    cut(&expected, &exchange->sent, start, length);
+    frame_cut(&expected, &exchange->sent, start, length);
     assert_int_equal(harness->verdict, TC_ACT_REDIRECT);
     assert_frame(&harness->out, &expected);
 }
@@ -118,9 +89,9 @@ static void expect_answered(struct harness *harness, const struct exchange *exch
 {
     struct frame piece, expected;
 
-    cut(&piece, &exchange->in, start, length);
+    frame_cut(&piece, &exchange->in, start, length);
     harness_ingress(harness, &piece);
-    cut(&expected, &exchange->answered, start, length);
+    frame_cut(&expected, &exchange->answered, start, length);
     assert_tunnel(harness, TC_ACT_REDIRECT, &expected, mac_gateway, mac_uplink,
                   exchange->families->own, exchange->families->worker);
 }
@@ -145,7 +116,7 @@ static void expect_drop(struct harness *harness, const struct exchange *exchange
 {
     struct frame piece;
 
-    cut(&piece, &exchange->out, start, length);
+    frame_cut(&piece, &exchange->out, start, length);
     expect_piece_drop(harness, exchange->families, &piece, reason);
 }
 
@@ -217,7 +188,7 @@ static void test_later_before_the_first(void **state)
         harness_setup(state);
         exchange_begin(harness, both[i], IPPROTO_UDP, 20000, &exchange);
         expect_drop(harness, &exchange, 1600, 800, DROP_FRAGMENT_EARLY);
-        cut(&piece, &exchange.in, 1600, 800);
+        frame_cut(&piece, &exchange.in, 1600, 800);
         harness_ingress(harness, &piece); /* perhaps the node's own: never the pod's */
         assert_int_equal(harness->verdict, VERDICT_PASS);
         assert_frame(&harness->out, &piece);
@@ -245,7 +216,7 @@ static void test_overlapping_ones_are_refused(void **state)
         expect_drop(harness, &exchange, 800, 1600, DROP_FRAGMENT);
         expect_sent(harness, &exchange, 800, 800);
         /* A last one that ends before others do, and one behind the last. */
-        cut(&piece, &exchange.out, 2384, 8);
+        frame_cut(&piece, &exchange.out, 2384, 8);
         make_last(&piece, 1200);
         expect_piece_drop(harness, both[i], &piece, DROP_FRAGMENT);
         expect_sent(harness, &exchange, 2408, 601);
@@ -253,10 +224,10 @@ static void test_overlapping_ones_are_refused(void **state)
         expect_sent(harness, &exchange, 2400, 8);
         /* The same from outside, by a fragment that is there again. */
         expect_answered(harness, &exchange, 0, 800);
-        cut(&piece, &exchange.in, 792, 800);
+        frame_cut(&piece, &exchange.in, 792, 800);
         harness_ingress(harness, &piece);
         assert_int_equal(harness->verdict, TC_ACT_SHOT);
-        cut(&piece, &exchange.in, 0, 800);
+        frame_cut(&piece, &exchange.in, 0, 800);
         harness_ingress(harness, &piece);
         assert_int_equal(harness->verdict, TC_ACT_SHOT);
     }
@@ -270,7 +241,7 @@ static void test_what_lies_behind_the_last(void **state)
 
     exchange_begin(harness, &families_v4, IPPROTO_UDP, 20000, &exchange);
     expect_sent(harness, &exchange, 0, 800);
-    cut(&piece, &exchange.out, 1600, 800);
+    frame_cut(&piece, &exchange.out, 1600, 800);
     make_last(&piece, 1600);
     families_receive_frame(harness, &families_v4, &piece);
     assert_int_equal(harness->verdict, TC_ACT_REDIRECT);
@@ -322,7 +293,7 @@ static void test_malformed_ones(void **state)
         expect_sent(harness, &exchange, 0, 800);
         expect_drop(harness, &exchange, 800, 801, DROP_MALFORMED);
         expect_drop(harness, &exchange, 800, 0, DROP_MALFORMED);
-        cut(&piece, &exchange.out, 1600, 1409);
+        frame_cut(&piece, &exchange.out, 1600, 1409);
         make_last(&piece, 0xfff8); /* ends behind 65,535 */
         expect_piece_drop(harness, both[i], &piece, DROP_MALFORMED);
     }
@@ -336,7 +307,7 @@ static void test_packets_do_not_mix(void **state)
     exchange_begin(*state, &families_v4, IPPROTO_UDP, 20000, &exchange);
     expect_sent(*state, &exchange, 0, 800);
     for (int i = 0; i < 3; i++) {
-        cut(&piece, &exchange.out, 800, 800);
+        frame_cut(&piece, &exchange.out, 800, 800);
         piece.data[FRAME_ETHERNET + (int[]){5, 9, 19}[i]] ^= 1; /* number, protocol, destination */
         frame_fix_ip_checksum(&piece, FRAME_ETHERNET);
         families_receive_frame(*state, &families_v4, &piece);
@@ -375,8 +346,8 @@ static void test_protocol_is_that_of_the_first(void **state)
 
     exchange_begin(*state, &families_v6, IPPROTO_UDP, 40000, &exchange);
     expect_sent(*state, &exchange, 0, 800);
-    cut(&piece, &exchange.out, 800, 800);
-    cut(&expected, &exchange.sent, 800, 800);
+    frame_cut(&piece, &exchange.out, 800, 800);
+    frame_cut(&expected, &exchange.sent, 800, 800);
     piece.data[FRAME_ETHERNET + 40] = expected.data[FRAME_ETHERNET + 40] = 60;
     families_receive_frame(*state, &families_v6, &piece);
     assert_frame(&((struct harness *)*state)->out, &expected);
@@ -416,8 +387,8 @@ static void test_local_pod(void **state)
         frame_build(&whole, mac_router, mac_uplink, &out);
         sent.source = EGRESS_IP;
         frame_build(&outside, mac_router, mac_uplink, &sent);
-        cut(&piece, &whole, starts[0][i], i < 2 ? 1200 : 609);
-        cut(&expected, &outside, starts[0][i], i < 2 ? 1200 : 609);
+        frame_cut(&piece, &whole, starts[0][i], i < 2 ? 1200 : 609);
+        frame_cut(&expected, &outside, starts[0][i], i < 2 ? 1200 : 609);
         harness_egress(harness, &piece);
         assert_int_equal(harness->verdict, VERDICT_PASS);
         assert_frame(&harness->out, &expected);
@@ -430,8 +401,8 @@ static void test_local_pod(void **state)
         frame_build(&whole, mac_uplink, mac_router, &in);
         in.destination = POD;
         frame_build(&inside, mac_uplink, mac_router, &in);
-        cut(&piece, &whole, starts[1][i], i != 1 ? 1200 : 609);
-        cut(&expected, &inside, starts[1][i], i != 1 ? 1200 : 609);
+        frame_cut(&piece, &whole, starts[1][i], i != 1 ? 1200 : 609);
+        frame_cut(&expected, &inside, starts[1][i], i != 1 ? 1200 : 609);
         harness_ingress(harness, &piece);
         assert_int_equal(harness->verdict, VERDICT_PASS);
         assert_frame(&harness->out, &expected);
@@ -468,8 +439,8 @@ static void test_worker_with_a_masquerade(void **state)
     in.destination_port = 1055;
     frame_build(&inside, mac_uplink, mac_gateway, &in);
     for (size_t i = 0; i < 3; i++) {
-        cut(&piece, &whole, starts[1][i], i != 1 ? 1200 : 609);
-        cut(&expected, &inside, starts[1][i], i != 1 ? 1200 : 609);
+        frame_cut(&piece, &whole, starts[1][i], i != 1 ? 1200 : 609);
+        frame_cut(&expected, &inside, starts[1][i], i != 1 ? 1200 : 609);
         families_receive_frame(harness, &families, &piece);
         assert_int_equal(harness->verdict, VERDICT_PASS);
         assert_frame(&harness->out, &expected);

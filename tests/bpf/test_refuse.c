@@ -4,7 +4,6 @@
 #include "families.h"
 
 #include <netinet/in.h>
-#include <string.h>
 
 #define QUOTE 128
 
@@ -301,30 +300,6 @@ static void test_local_pod_is_told(void **state)
     assert_int_equal(get_counter(harness, DROP_NO_PORT).packets, 1);
 }
 
-/* What may be fragmented is, and nobody is told; the last fragment goes the frame's own way. */
-static void test_fragments_for_the_tunnel(void **state)
-{
-    struct packet_spec spec = udp_out(0, 3000 - 28);
-    size_t place = 2 * 1424, left = 3000 - 20 - place;
-    struct harness *harness = *state;
-    struct frame frame, expected;
-
-    put_worker(harness);
-    put_next_hops(harness, ticks_now() + 1000);
-    spec.fragment = 0;
-    worker_build(&frame, &spec);
-    harness_egress(harness, &frame);
-    expected = frame;
-    expected.length = FRAME_ETHERNET + 20 + left;
-    memmove(expected.data + FRAME_ETHERNET + 20, frame.data + FRAME_ETHERNET + 20 + place, left);
-    frame_set_u16(&expected, FRAME_ETHERNET + 2, 20 + left);
-    frame_set_u16(&expected, FRAME_ETHERNET + 6, place / 8);
-    frame_fix_ip_checksum(&expected, FRAME_ETHERNET);
-    assert_tunnel(harness, VERDICT_PASS, &expected, mac_gateway, mac_uplink, NODE_OWN, NODE_OTHER);
-    assert_int_equal(get_counter(harness, COUNT_ENCAPSULATED).packets, 3);
-    assert_int_equal(get_counter(harness, DROP_TOO_BIG).packets, 0);
-}
-
 static void expect_forged(struct harness *harness, const char *source, const char *destination)
 {
     struct packet_spec spec = udp_out(0, 50);
@@ -367,7 +342,6 @@ int main(void)
         TEST(test_no_port_is_told),
         TEST(test_no_room_is_told),
         TEST(test_local_pod_is_told),
-        TEST(test_fragments_for_the_tunnel),
     };
 
     return cmocka_run_group_tests(tests, harness_network, NULL);

@@ -87,6 +87,11 @@ long native_core_read(void *to, __u32 size, const void *from)
     return 0;
 }
 
+int native_ip_summed(void)
+{
+    return native_kernel.ip_summed;
+}
+
 __u64 bpf_ktime_get_coarse_ns(void)
 {
     struct timespec now;
@@ -430,6 +435,11 @@ long bpf_redirect_neigh(__u32 ifindex, struct bpf_redir_neigh *next, int size, _
 
 long bpf_clone_redirect(struct __sk_buff *skb, __u32 ifindex, __u64 flags)
 {
-    (void)skb;
-    return bpf_redirect(ifindex, flags) == TC_ACT_REDIRECT ? 0 : -EINVAL;
+    if (native_call_fails())
+        return -ENOMEM;
+    if (bpf_redirect(ifindex, flags) != TC_ACT_REDIRECT)
+        return -EINVAL;
+    if (!native_kernel.transmit)
+        return 0;
+    return native_kernel.transmit(ifindex, skb_of(skb)->data, skb->len);
 }

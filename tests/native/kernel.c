@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The surroundings of the native datapath: of its own, or those of this machine's kernel. */
 #include <errno.h>
+#include <linux/if_packet.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -82,6 +84,18 @@ static long kernel_check_mtu(uint32_t ifindex, uint32_t *mtu)
     return question.result;
 }
 
+static long kernel_transmit(uint32_t ifindex, const uint8_t *frame, size_t length)
+{
+    struct sockaddr_ll to = {.sll_family = AF_PACKET, .sll_ifindex = (int)ifindex};
+    int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
+    ssize_t sent = fd < 0 ? -1 : sendto(fd, frame, length, 0, (const void *)&to, sizeof(to));
+    long error = sent < 0 ? -errno : 0;
+
+    if (fd >= 0)
+        close(fd);
+    return error;
+}
+
 void native_use_kernel(void)
 {
     struct way_bpf *skeleton = way_bpf__open();
@@ -96,4 +110,5 @@ void native_use_kernel(void)
     way_fd = native_program_fd(skeleton->progs.native_way);
     native_kernel.fib_lookup = kernel_fib_lookup;
     native_kernel.check_mtu = kernel_check_mtu;
+    native_kernel.transmit = kernel_transmit;
 }

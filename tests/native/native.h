@@ -41,10 +41,12 @@ struct native_map {
 struct native_kernel {
     long (*fib_lookup)(struct bpf_fib_lookup *fib, uint32_t flags);
     long (*check_mtu)(uint32_t ifindex, uint32_t *mtu);
+    long (*transmit)(uint32_t ifindex, const uint8_t *frame, size_t length); /* NULL: nowhere */
     uint64_t now; /* nanoseconds; 0: the machine's coarse clock */
     uint32_t random;
     uint32_t redirected; /* the interface of the last redirect, 0: none since it was cleared */
     unsigned long nfct;  /* of the packets that the harness gives to the programs */
+    int ip_summed;       /* of them, as in the kernel's packet */
     /* Calls so far of helpers that can fail, and of look-ups; the one with the number fails. */
     uint32_t calls, failing_call;
     uint32_t lookups, failing_lookup;

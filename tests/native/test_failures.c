@@ -71,6 +71,24 @@ static const struct packet_spec other_raw = {
     .payload = 40,
 };
 
+static const struct packet_spec pod_long = {
+    .source = POD,
+    .destination = SERVER,
+    .protocol = IPPROTO_UDP,
+    .source_port = 20005,
+    .destination_port = 53,
+    .payload = 1600,
+};
+
+static const struct packet_spec pod_long6 = {
+    .source = POD6,
+    .destination = SERVER6,
+    .protocol = IPPROTO_UDP,
+    .source_port = 20005,
+    .destination_port = 53,
+    .payload = 1600,
+};
+
 static const struct packet_spec answer = {
     .source = SERVER,
     .destination = EGRESS_IP,
@@ -125,6 +143,71 @@ static void build_ping6(struct frame *frame)
     gateway_build(frame, &other_ping6, NODE_OTHER);
 }
 
+static void build_fragments(struct frame *frame)
+{
+    worker_build(frame, &pod_long);
+}
+
+static void build_too_big(struct frame *frame)
+{
+    struct packet_spec spec = pod_long;
+
+    spec.fragment = DO_NOT_FRAGMENT;
+    worker_build(frame, &spec);
+}
+
+static void build_too_big6(struct frame *frame)
+{
+    worker_build(frame, &pod_long6);
+}
+
+static void build_expired(struct frame *frame)
+{
+    struct packet_spec spec = other_syn;
+
+    spec.hop_limit = 1;
+    gateway_build(frame, &spec, NODE_OTHER);
+}
+
+static void build_first_fragment(struct frame *frame)
+{
+    struct packet_spec spec = pod_long;
+
+    spec.source = POD_OTHER;
+    spec.fragment = MORE_FRAGMENTS;
+    spec.payload = 800;
+    gateway_build(frame, &spec, NODE_OTHER);
+}
+
+static void build_first_fragment6(struct frame *frame)
+{
+    struct packet_spec spec = pod_long6;
+    struct frame whole;
+
+    spec.source = POD_OTHER6;
+    frame_build(&whole, mac_router, mac_uplink, &spec);
+    frame_cut(frame, &whole, 0, 800);
+    frame_encapsulate(frame, mac_uplink, mac_gateway, NODE_OTHER, NODE_OWN, 77, 50000, TEST_VNI);
+}
+
+static void build_answer_too_big(struct frame *frame)
+{
+    struct packet_spec spec = answer;
+
+    spec.tcp_flags = ACK;
+    spec.payload = 1440;
+    spec.fragment = DO_NOT_FRAGMENT;
+    frame_build(frame, mac_uplink, mac_router, &spec);
+}
+
+static void build_answer_here(struct frame *frame)
+{
+    struct packet_spec spec = answer;
+
+    spec.destination_port = pod_syn.source_port;
+    frame_build(frame, mac_uplink, mac_router, &spec);
+}
+
 static void build_answer(struct frame *frame)
 {
     frame_build(frame, mac_uplink, mac_router, &answer);
@@ -146,6 +229,36 @@ static void open_mapping(struct harness *harness)
     assert_int_not_equal(harness->verdict, TC_ACT_SHOT);
 }
 
+/* About a packet of our tunnel to that node. */
+static void build_router_error(struct frame *frame)
+{
+    struct packet_spec error = unreachable;
+    struct frame about;
+
+    error.destination = NODE_OWN;
+    frame_build(&about, mac_router, mac_uplink, &other_syn);
+    frame_encapsulate(&about, mac_router, mac_uplink, NODE_OWN, NODE_OTHER, 7, 50000, TEST_VNI);
+    frame_build_error(frame, mac_uplink, mac_router, &error, 1400, &about, 60);
+    frame->data[FRAME_ETHERNET + 21] = 4; /* fragmentation needed */
+    frame_fix_icmp_checksum(frame);
+}
+
+/* This node is the gateway of its own pod. */
+static void put_here(struct harness *harness)
+{
+    put_gateway(harness, 1, NODE_OWN, EGRESS_IP, GATEWAY_LOCAL);
+}
+
+static void open_here(struct harness *harness)
+{
+    struct frame frame;
+
+    put_here(harness);
+    build_syn(&frame);
+    harness_egress(harness, &frame);
+    assert_int_not_equal(harness->verdict, TC_ACT_SHOT);
+}
+
 static const struct scene scenes[] = {
     {"worker", NULL, build_syn, true, true, NULL},
     {"worker, IPv6", NULL, build_syn6, true, true, NULL},
@@ -154,6 +267,16 @@ static const struct scene scenes[] = {
     {"gateway, IPv6 in IPv4", EGRESS_IP6, build_ping6, false, true, NULL},
     {"answer", EGRESS_IP, build_answer, false, false, open_mapping},
     {"error", EGRESS_IP, build_unreachable, false, false, open_mapping},
+    {"worker, fragments", NULL, build_fragments, true, true, NULL},
+    {"worker, too big", NULL, build_too_big, true, true, NULL},
+    {"worker, IPv6, too big", NULL, build_too_big6, true, true, NULL},
+    {"worker, gateway here", NULL, build_syn, true, true, put_here},
+    {"answer to a pod here", NULL, build_answer_here, false, false, open_here},
+    {"hop limit", EGRESS_IP, build_expired, false, true, NULL},
+    {"fragment", EGRESS_IP, build_first_fragment, false, true, NULL},
+    {"fragment, IPv6 in IPv4", EGRESS_IP6, build_first_fragment6, false, true, NULL},
+    {"answer, too big", EGRESS_IP, build_answer_too_big, false, false, open_mapping},
+    {"error of a router", EGRESS_IP, build_router_error, false, false, NULL},
 };
 
 static void scene_set(struct harness *harness, const struct scene *scene)
