@@ -28,9 +28,9 @@ struct apply {
     struct entries mirror[TABLES];
     struct entries stage[TABLES];
     struct entries pending[TABLES];
-    bool snapshot;                /* what is being staged */
-    uint64_t endpoints_written;   /* of them those of the endpoints */
-    uint64_t written;             /* elements set or removed since the start */
+    bool snapshot;           /* what is being staged */
+    uint64_t written;        /* elements set or removed since the start */
+    uint64_t endpoints_left; /* pods gone since then, or replaced by another at their address */
     unsigned char *keys, *values; /* of one batch */
     /* NULL, or told that a number is another policy's now: what was counted under it is not. */
     void (*named)(void *context, uint32_t policy);

@@ -51,6 +51,17 @@ static int mirror_update(struct entries *mirror, const struct entry *entry, cons
     return 0;
 }
 
+/* Whether a pod that was there is not any more with this change. */
+static bool endpoint_leaves(const struct entries *mirror, const struct entry *entry,
+                            const void *value, bool remove)
+{
+    struct entry *former = entries_find(mirror, entry->key);
+    const struct endpoint *next = value;
+
+    return former &&
+           (remove || ((struct endpoint *)entry_value(mirror, former))->hash != next->hash);
+}
+
 /* Writes items[first .. first + count) in one batch; `*done` of them are in the kernel. */
 static int write_batch(struct pass *pass, enum table table, size_t first, size_t count, bool remove,
                        size_t *done)
@@ -75,8 +86,12 @@ static int write_batch(struct pass *pass, enum table table, size_t first, size_t
                    : backend->update(backend, table, apply->keys, apply->values, done);
     for (size_t i = 0; i < *done; i++) {
         struct entry *entry = pass->items[first + i];
-        int unlikely = mirror_update(mirror, entry, entry_value(pending, entry), remove);
+        int unlikely;
 
+        if (table == TABLE_ENDPOINTS &&
+            endpoint_leaves(mirror, entry, entry_value(pending, entry), remove))
+            apply->endpoints_left++;
+        unlikely = mirror_update(mirror, entry, entry_value(pending, entry), remove);
         if (unlikely)
             return unlikely;
         entry->state = ENTRY_DONE;
@@ -84,8 +99,6 @@ static int write_batch(struct pass *pass, enum table table, size_t first, size_t
             apply->named(apply->context, *(const uint32_t *)(const void *)entry->key);
     }
     apply->written += *done;
-    if (table == TABLE_ENDPOINTS)
-        apply->endpoints_written += *done;
     *(remove ? &pass->result->removed : &pass->result->set) += *done;
     return error;
 }

@@ -25,20 +25,14 @@
 #include "loader/object.h"
 #include "loader/object_system.h"
 #include "loader/percpu.h"
+#include "loader/pace.h"
 #include "loader/sandbox.h"
 #include "loader/session.h"
 #include "loader/status.h"
 
 #define SOCKET_NAME "loader.sock"
 
-/* The collector: pauses within a scan of many entries; how often it looks whether its rest is over;
- * and the rest, which is that long and at least so many times as long as the scan before, while the
- * table is nearly full not more than the other. */
-static const struct timeval collector_pause = {.tv_usec = 20000};
-static const struct timeval collector_watch = {.tv_usec = 250000};
-
-enum { COLLECTOR_REST_US = 5000000, COLLECTOR_PRESSED_US = 15000000, COLLECTOR_SHARE = 60 };
-
+static const struct timeval collector_start = {.tv_usec = 20000};
 static const struct timeval report_period = {.tv_sec = STATUS_PERIOD_SECONDS};
 
 struct loader {
@@ -60,10 +54,7 @@ struct loader {
     int listener;
     int helper; /* socket to the attach helper */
     bool collector_failed;
-    bool resting; /* the collector, until `rest_until` (us, CLOCK_MONOTONIC) */
-    int64_t rest_until;
-    int64_t scan_us;          /* work of the scan that is under way */
-    uint64_t endpoints_swept; /* apply.endpoints_written when the last scan began */
+    struct pace pace; /* of the collector; us, CLOCK_MONOTONIC */
 };
 
 static int64_t clock_us(void)
@@ -74,46 +65,26 @@ static int64_t clock_us(void)
     return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
 }
 
-/* After a scan the collector rests, for longer the longer the scan has worked. */
-static void loader_note_scan(struct loader *loader, int64_t started, bool ended)
+static void loader_wait_to_collect(struct loader *loader, int64_t wait)
 {
-    int64_t now = clock_us(), rest;
+    struct timeval timeout = {.tv_sec = wait / 1000000, .tv_usec = wait % 1000000};
 
-    loader->scan_us += now - started;
-    if (!ended)
-        return;
-    rest = loader->scan_us * COLLECTOR_SHARE;
-    if (loader->collector.pressed && rest > COLLECTOR_PRESSED_US)
-        rest = COLLECTOR_PRESSED_US;
-    loader->rest_until = now + (rest > COLLECTOR_REST_US ? rest : COLLECTOR_REST_US);
-    loader->scan_us = 0;
-    loader->resting = true;
-}
-
-/* A pod that has gone or come ends the rest: mappings of the former one have to go. */
-static bool loader_rests(struct loader *loader)
-{
-    if (loader->resting && loader->endpoints_swept == loader->apply.endpoints_written &&
-        clock_us() < loader->rest_until)
-        return true;
-    if (loader->resting)
-        loader->endpoints_swept = loader->apply.endpoints_written;
-    loader->resting = false;
-    return false;
+    if (evtimer_add(loader->collect, &timeout) < 0)
+        loop_fail(loader->base, EXIT_FAILED);
 }
 
 static void loader_on_collect(evutil_socket_t fd, short events, void *context)
 {
     struct loader *loader = context;
+    uint64_t left = loader->apply.endpoints_left;
     int64_t started = clock_us();
     bool ended = true;
     int error;
 
     (void)fd;
     (void)events;
-    if (loader_rests(loader)) {
-        if (evtimer_add(loader->collect, &collector_watch) < 0)
-            loop_fail(loader->base, EXIT_FAILED);
+    if (pace_rests(&loader->pace, left, started)) {
+        loader_wait_to_collect(loader, pace_watch());
         return;
     }
     error = collector_step(&loader->collector, collector_now(), &ended);
@@ -121,9 +92,8 @@ static void loader_on_collect(evutil_socket_t fd, short events, void *context)
         log_error("idle mappings cannot be freed, the table of mappings may fill up",
                   log_errno(error));
     loader->collector_failed = error != 0;
-    loader_note_scan(loader, started, error || ended);
-    if (evtimer_add(loader->collect, error || ended ? &collector_watch : &collector_pause) < 0)
-        loop_fail(loader->base, EXIT_FAILED);
+    loader_wait_to_collect(loader, pace_note(&loader->pace, left, started, clock_us(),
+                                             error || ended, loader->collector.pressed));
 }
 
 /* A report that the planner has not taken yet must stay as it is. */
@@ -229,7 +199,7 @@ static int loader_open_loop(struct loader *loader)
     if (error)
         return error;
     loader->collect = evtimer_new(loader->base, loader_on_collect, loader);
-    if (!loader->collect || evtimer_add(loader->collect, &collector_pause) < 0)
+    if (!loader->collect || evtimer_add(loader->collect, &collector_start) < 0)
         return -ENOMEM;
     loader->report = event_new(loader->base, -1, EV_PERSIST, loader_on_report, loader);
     if (!loader->report || event_add(loader->report, &report_period) < 0)

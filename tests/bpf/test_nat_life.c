@@ -143,6 +143,36 @@ static void test_another_pod_inherits_nothing(void **state)
     assert_int_equal(mappings(harness), 1);
 }
 
+/* Its first packet has a mapping of its own, however short ago the other one was used. */
+static void test_another_pod_begins_at_once(void **state)
+{
+    struct harness *harness = *state;
+
+    gateway_put(harness);
+    gateway_receive(harness, &gateway_udp_out);
+    receive_answer(harness, &answer);
+    put_endpoint_hash(harness, POD_OTHER, NODE_OTHER, TEST_PROFILE, 0, 9);
+    gateway_receive(harness, &gateway_udp_out);
+    assert_int_equal(harness->verdict, TC_ACT_REDIRECT);
+    assert_int_equal(forward_of(harness, &gateway_udp_out).endpoint, 9);
+    assert_int_equal(forward_of(harness, &gateway_udp_out).use.packets, 1);
+    assert_int_equal(reverse_of(harness, &gateway_udp_out).use.seen, 0);
+}
+
+/* The mappings of a pod that is gone are dead before anybody has collected them. */
+static void test_a_pod_that_is_gone_is_not_answered(void **state)
+{
+    struct harness *harness = *state;
+    struct ip_addr pod = address_of(POD_OTHER);
+
+    gateway_put(harness);
+    gateway_receive(harness, &gateway_udp_out);
+    assert_int_equal(bpf_map_delete_elem(bpf_map__fd(harness->skeleton->maps.endpoints), &pod), 0);
+    make_idle(harness, &gateway_udp_out, 1);
+    assert_int_equal(receive_answer(harness, &answer), VERDICT_PASS);
+    assert_int_equal(mappings(harness), 1);
+}
+
 static const struct packet_spec tcp_out = {
     .source = POD_OTHER,
     .destination = SERVER,
@@ -294,6 +324,8 @@ int main(void)
         TEST(test_idle_mapping_begins_anew),
         TEST(test_port_of_a_dead_mapping_is_taken_over),
         TEST(test_another_pod_inherits_nothing),
+        TEST(test_another_pod_begins_at_once),
+        TEST(test_a_pod_that_is_gone_is_not_answered),
         TEST(test_reset_outside_of_the_window_closes_nothing),
         TEST(test_window_scale_is_read),
         TEST(test_syn_opens_a_closed_mapping_anew),

@@ -273,6 +273,31 @@ static void test_snapshot_reads_the_maps_anew(void **state)
     assert_null(entries_find(&fixture->fake.maps[TABLE_NODES], &foreign.key));
 }
 
+static struct table_entry pod_at(unsigned host, uint32_t hash)
+{
+    struct table_entry entry = endpoint(host, PROFILE_NONE);
+
+    entry.value.endpoint.hash = hash;
+    return entry;
+}
+
+/* Pods that leave are counted, and nobody else: others' mappings stay. */
+static void test_pods_that_leave_are_counted(void **state)
+{
+    struct fixture *fixture = *state;
+    struct apply_result result;
+
+    assert_int_equal(COMMIT(fixture, true, &result, pod_at(1, 11), pod_at(2, 12)), 0);
+    assert_int_equal(COMMIT(fixture, false, &result, pod_at(3, 13), pod_at(1, 11)), 0);
+    assert_int_equal(fixture->apply.endpoints_left, 0);
+    assert_int_equal(COMMIT(fixture, false, &result, gone(pod_at(1, 11))), 0);
+    assert_int_equal(fixture->apply.endpoints_left, 1);
+    assert_int_equal(COMMIT(fixture, false, &result, pod_at(2, 22)), 0);
+    assert_int_equal(fixture->apply.endpoints_left, 2);
+    assert_int_equal(COMMIT(fixture, true, &result, pod_at(2, 22)), 0);
+    assert_int_equal(fixture->apply.endpoints_left, 3);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -284,6 +309,7 @@ int main(void)
         TEST(test_what_waits_is_bounded),
         TEST(test_unreadable_maps),
         TEST(test_snapshot_reads_the_maps_anew),
+        TEST(test_pods_that_leave_are_counted),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
