@@ -339,10 +339,9 @@ static __always_inline int gateway_answer(struct __sk_buff *skb, struct packet *
     if (packet_rewrite(skb, packet, &pod, port_be, packet->hop_limit - 1))
         return verdict_drop(skb, packet, REASON(DROP_INTERNAL));
     error = split_send(skb, packet, &reverse->node, COUNT_TRANSLATED_IN);
-    if (!packet->too_big)
+    if (!packet->too_big || gateway_refuse_answer(skb, packet))
         return error;
-    error = verdict_drop(skb, packet, REASON(DROP_TOO_BIG));
-    return gateway_refuse_answer(skb, packet) ? error : gateway_send_refusal(skb, packet);
+    return gateway_send_refusal(skb, packet);
 }
 
 #endif

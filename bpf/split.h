@@ -202,18 +202,13 @@ __noinline int split_shape(struct __sk_buff *skb, struct packet *packet, __u32 n
                : 0;
 }
 
-/*
- * Puts the packet into the tunnel as tunnel_send() does, in fragments where it does not fit and may
- * be fragmented. Returns the verdict. Where `packet->too_big` is set, nothing is counted yet.
- */
-static __always_inline int split_send(struct __sk_buff *skb, struct packet *packet,
-                                      const struct ip_addr *node, __u32 counter)
+/* Sends the parts of a packet that split_begin() has taken. Returns the verdict of the last. */
+static __always_inline int split_send_parts(struct __sk_buff *skb, struct packet *packet,
+                                            const struct ip_addr *node, __u32 counter)
 {
-    int verdict = tunnel_send(skb, packet, node, counter), error;
+    int verdict = TC_ACT_SHOT, error;
     __u32 number, outer = 0;
 
-    if (!packet->too_big || split_begin(skb, packet))
-        return verdict;
     for (number = 0; number < SPLIT_PARTS; number++) {
         error = split_shape(skb, packet, number, outer);
         if (error)
@@ -224,6 +219,20 @@ static __always_inline int split_send(struct __sk_buff *skb, struct packet *pack
         outer = ip_addr_is_v4(node) ? 4 : 6;
     }
     return verdict;
+}
+
+/*
+ * Puts the packet into the tunnel as tunnel_send() does, in fragments where it does not fit and may
+ * be fragmented. Returns the verdict. Where `packet->too_big` is set, its drop is counted.
+ */
+static __always_inline int split_send(struct __sk_buff *skb, struct packet *packet,
+                                      const struct ip_addr *node, __u32 counter)
+{
+    int verdict = tunnel_send(skb, packet, node, counter);
+
+    if (packet->too_big && !split_begin(skb, packet))
+        verdict = split_send_parts(skb, packet, node, counter);
+    return packet->too_big ? verdict_drop(skb, packet, REASON(DROP_TOO_BIG)) : verdict;
 }
 
 #endif

@@ -192,7 +192,8 @@ static __always_inline int worker_follow(struct __sk_buff *skb, const struct pac
 
 /*
  * Tells the sender of a packet that it is too big for the tunnel, whether it may be fragmented or
- * not: it then sends what fits, or fragments itself. Or that this gateway has no mapping for it.
+ * not: it then sends what fits, or fragments itself. Or that this gateway has no mapping for it, or
+ * no node is its gateway.
  * The error comes from where the packet was to go, and is about the packet that the host knows.
  * Returns the verdict.
  */
@@ -255,18 +256,19 @@ static __always_inline int worker_send(struct __sk_buff *skb, struct packet *pac
         flow_note_fragments(packet);
     if (way == WAY_DIRECT)
         return VERDICT_PASS;
-    if (way > 0 && decision.masquerade.present && worker_restore(skb, packet, &decision.masquerade))
+    packet->prohibited = way == REASON(DROP_NO_GATEWAY);
+    if ((way > 0 || packet->prohibited) && decision.masquerade.present &&
+        worker_restore(skb, packet, &decision.masquerade)) {
+        packet->prohibited = 0;
         way = REASON(DROP_INTERNAL);
+    }
     if (way < 0)
-        return verdict_drop(skb, packet, way);
-    if (way == WAY_HERE) {
+        way = verdict_drop(skb, packet, way);
+    else if (way == WAY_HERE)
         way =
             gateway_send_local(skb, packet, decision.endpoint, &decision.gateway, decision.policy);
-    } else {
+    else
         way = split_send(skb, packet, &decision.gateway.node, COUNT_ENCAPSULATED);
-        if (packet->too_big)
-            verdict_drop(skb, packet, REASON(DROP_TOO_BIG));
-    }
     return packet->too_big || packet->prohibited ? worker_refuse(skb, packet, &decision.masquerade)
                                                  : way;
 }

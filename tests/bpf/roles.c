@@ -47,6 +47,19 @@ void worker_expect_drop(struct harness *harness, const struct packet_spec *spec,
     assert_int_equal(get_counter(harness, reason).bytes, frame.length);
 }
 
+void worker_expect_refused(struct harness *harness, const struct packet_spec *spec,
+                           enum drop_reason reason)
+{
+    struct frame frame;
+
+    worker_build(&frame, spec);
+    harness_egress(harness, &frame);
+    assert_int_equal(harness->verdict, TC_ACT_REDIRECT);
+    assert_counted(harness, reason);
+    assert_int_equal(get_counter(harness, reason).bytes, frame.length);
+    assert_memory_equal(harness->out.data, mac_uplink, sizeof(mac_uplink));
+}
+
 const struct packet_spec gateway_udp_out = {
     .source = POD_OTHER,
     .destination = SERVER,

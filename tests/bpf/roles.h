@@ -25,6 +25,9 @@ void worker_build(struct frame *frame, const struct packet_spec *spec);
 void worker_expect_tunnel(struct harness *harness, const struct packet_spec *spec);
 void worker_expect_drop(struct harness *harness, const struct packet_spec *spec,
                         enum drop_reason reason);
+/* It drops and counts it, and what comes out is an error for the pod; see test_refuse. */
+void worker_expect_refused(struct harness *harness, const struct packet_spec *spec,
+                           enum drop_reason reason);
 
 /* What a pod of another node sends; its port is kept, since it is not in the ephemeral range. */
 extern const struct packet_spec gateway_udp_out;

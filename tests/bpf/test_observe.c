@@ -90,7 +90,7 @@ static void test_a_drop_is_written_down(void **state)
 
     worker_put(harness, NODE_OTHER);
     put_policy(harness, POLICY, ROUTE_NO_GATEWAY);
-    worker_expect_drop(harness, &worker_udp_out, DROP_NO_GATEWAY);
+    worker_expect_refused(harness, &worker_udp_out, DROP_NO_GATEWAY);
     record = last_record(harness);
     assert_int_equal(record.sequence, 1);
     assert_int_equal(record.reason, DROP_NO_GATEWAY);
@@ -209,7 +209,7 @@ static void test_the_log_goes_round(void **state)
     free(states);
     worker_put(harness, NODE_OTHER);
     put_policy(harness, POLICY, ROUTE_NO_GATEWAY);
-    worker_expect_drop(harness, &worker_udp_out, DROP_NO_GATEWAY);
+    worker_expect_refused(harness, &worker_udp_out, DROP_NO_GATEWAY);
     assert_int_equal(last_record(harness).sequence, 10 * DROP_LOG_SIZE);
 }
 

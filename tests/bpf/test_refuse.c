@@ -300,6 +300,54 @@ static void test_local_pod_is_told(void **state)
     assert_int_equal(get_counter(harness, DROP_NO_PORT).packets, 1);
 }
 
+/* No node is the gateway, and waiting changes nothing: the pod is told, and by each kind of packet
+ * that may be told. */
+static void test_no_gateway_is_told(void **state)
+{
+    struct harness *harness = *state;
+    struct packet_spec spec;
+    struct frame frame;
+
+    put_worker(harness);
+    put_route(harness, TEST_PROFILE, SERVER, 32, ROUTE_NO_GATEWAY);
+    put_route(harness, TEST_PROFILE, SERVER6, 128, ROUTE_NO_GATEWAY);
+    for (int v6 = 0; v6 < 2; v6++) {
+        spec = udp_out(v6, 50);
+        for (int i = 0; i < 2; i++) {
+            worker_build(&frame, &spec);
+            harness_egress(harness, &frame);
+            assert_int_equal(harness->verdict, TC_ACT_REDIRECT);
+            assert_error(harness, FRAME_ETHERNET, spec.destination, spec.source, v6 ? 1 : 3,
+                         v6 ? 1 : 13, 0, &frame);
+            spec.protocol = IPPROTO_TCP;
+            spec.tcp_flags = SYN;
+        }
+        spec.tcp_flags = RST;
+        expect_silence(harness, &spec);
+        spec.protocol = v6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP;
+        spec.icmp_type = 3;
+        expect_silence(harness, &spec);
+    }
+    assert_int_equal(get_counter(harness, DROP_NO_GATEWAY).packets, 8);
+}
+
+/* What may be right in a moment is not told: connections are tried again. */
+static void test_a_start_is_silent(void **state)
+{
+    struct packet_spec spec = udp_out(0, 50);
+    struct harness *harness = *state;
+
+    put_worker(harness);
+    harness->ingress_ifindex = harness->up1;
+    spec.source = "10.244.1.99"; /* a pod that nobody knows yet */
+    expect_silence(harness, &spec);
+    assert_int_equal(get_counter(harness, DROP_UNKNOWN_ENDPOINT).packets, 1);
+    put_settings(harness, NULL, NULL, 0); /* tables that are not complete */
+    spec.source = POD;
+    expect_silence(harness, &spec);
+    assert_int_equal(get_counter(harness, DROP_NO_TABLE).packets, 1);
+}
+
 static void expect_forged(struct harness *harness, const char *source, const char *destination)
 {
     struct packet_spec spec = udp_out(0, 50);
@@ -342,6 +390,8 @@ int main(void)
         TEST(test_no_port_is_told),
         TEST(test_no_room_is_told),
         TEST(test_local_pod_is_told),
+        TEST(test_no_gateway_is_told),
+        TEST(test_a_start_is_silent),
     };
 
     return cmocka_run_group_tests(tests, harness_network, NULL);

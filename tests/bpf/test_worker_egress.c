@@ -76,7 +76,7 @@ static void test_no_gateway_drops(void **state)
 {
     worker_put(*state, NODE_OTHER);
     put_route(*state, TEST_PROFILE, SERVER, 32, ROUTE_NO_GATEWAY);
-    worker_expect_drop(*state, &worker_udp_out, DROP_NO_GATEWAY);
+    worker_expect_refused(*state, &worker_udp_out, DROP_NO_GATEWAY);
 }
 
 static void test_missing_slot_drops(void **state)

@@ -240,7 +240,7 @@ static void test_families_have_routes_of_their_own(void **state)
     expect_pass(*state, &spec);
     put_route(*state, TEST_PROFILE, "::", 0, ROUTE_NO_GATEWAY);
     spec.source_port++; /* a flow that has begun goes on */
-    expect_drop(*state, &spec, DROP_NO_GATEWAY);
+    worker_expect_refused(*state, &spec, DROP_NO_GATEWAY);
     harness_setup(state);
     put_worker(*state, &v6_in_v6, NODE_OTHER6);
     put_route(*state, TEST_PROFILE, "::", 0, ROUTE_GATEWAY);

@@ -123,6 +123,29 @@ static void test_masqueraded_are_turned_back(void **state)
     expect_tunnel(*state, &sent6, &from_pod6);
 }
 
+/* An error about what the host has sent: its conntrack knows no other packet. */
+static void test_the_host_is_told_of_its_own_packet(void **state)
+{
+    struct harness *harness = *state;
+    struct packet_spec sent = from_pod;
+    struct frame frame;
+
+    sent.source = NODE_OWN;
+    sent.source_port = 45000;
+    setup(harness, &from_pod);
+    put_route(harness, TEST_PROFILE, SERVER, 32, ROUTE_NO_GATEWAY);
+    conntrack_set(&from_pod, ORIGINAL, MASQUERADED);
+    worker_build(&frame, &sent);
+    harness_egress(harness, &frame);
+    assert_int_equal(harness->verdict, TC_ACT_REDIRECT);
+    assert_counted(harness, DROP_NO_GATEWAY);
+    assert_int_equal(harness->out.length, frame.length + 28);
+    assert_memory_equal(harness->out.data + FRAME_ETHERNET + 16, frame.data + FRAME_ETHERNET + 12,
+                        4);
+    assert_memory_equal(harness->out.data + FRAME_ETHERNET + 28, frame.data + FRAME_ETHERNET,
+                        frame.length - FRAME_ETHERNET);
+}
+
 /* What the node sends itself, and what was not masqueraded, is not a pod's. */
 static void test_others_pass(void **state)
 {
@@ -168,6 +191,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_originals_go_through_the_gateway, harness_setup,
                                         harness_teardown),
         cmocka_unit_test_setup_teardown(test_masqueraded_are_turned_back, harness_setup,
+                                        harness_teardown),
+        cmocka_unit_test_setup_teardown(test_the_host_is_told_of_its_own_packet, harness_setup,
                                         harness_teardown),
         cmocka_unit_test_setup_teardown(test_others_pass, harness_setup, harness_teardown),
         cmocka_unit_test_setup_teardown(test_unreadable_is_none, harness_setup, harness_teardown),
