@@ -9,6 +9,7 @@
 # make native bpf-coverage  the datapath compiled for this machine, and which of its branches tests reach (root)
 # make lint       checkers of the sources: format, shellcheck, clang-tidy, gcc's analyzer and conversions
 # make soak       the tests that have a long form, in that: hours (docs/analysis.md)
+# make arm64      unit tests, datapath and daemons on an emulated arm64 machine: an hour (root, amd64)
 # make bench      measures the datapath, the watcher, the planner and the loader beside their peers (root)
 # make install    DESTDIR= PREFIX=/usr
 # make format     formats the sources
@@ -237,6 +238,11 @@ SOAKED ?= $(patsubst tests/%,%,$(basename $(shell grep -lw SOAK tests/*/test_*))
 soak: deps
 	@$(MAKE) --no-print-directory tests
 	@SOAK=1 ./tests/run $(BUILD) $(SOAKED)
+
+.PHONY: arm64
+arm64:
+	@./tests/deps arm64
+	@./tests/kernel/arm64
 
 include tests/fuzz/fuzz.mk
 include tests/native/native.mk

@@ -10,6 +10,13 @@ KERNEL_ROOT=$(cd "$KERNEL_HOME/../.." && pwd)
 KERNEL_CACHE=${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/egressgw/kernels
 KERNEL_LIMIT=2100 # seconds for the boot and all that runs there, beside other tests
 
+KERNEL_PATH=$PATH:/usr/sbin:/sbin # where the programs are that go into the root directory
+KERNEL_QEMU=(qemu-system-x86_64 -cpu "qemu64,+rdrand")
+KERNEL_CONSOLE=ttyS0
+
+KERNEL_TESTS=(bpf tools) # of build/tests
+KERNEL_DATA=(tests/lab include/egressgw)
+
 # What tests/bpf and tests/lab call; the rest is busybox.
 KERNEL_PROGRAMS="awk bash bpftool cat comm cp cut dirname expr find grep head ip ls md5sum mkdir mkfifo
 mktemp mount mv nft nsenter pgrep realpath rm sed seq sh sort stat tail tee timeout touch tr umount
@@ -57,14 +64,14 @@ kernel_libraries() {
 kernel_copy_programs() {
     local name path
     for name in $KERNEL_PROGRAMS; do
-        path=$(PATH=$PATH:/usr/sbin:/sbin type -P "$name") || {
+        path=$(PATH=$KERNEL_PATH type -P "$name") || {
             echo "no program $name here" >&2
             return 1
         }
         cp -L "$path" "$KERNEL_IMAGE/usr/bin/$name" || return
         kernel_libraries "$path"
     done
-    cp -L "$(type -P busybox)" "$KERNEL_IMAGE/usr/bin/busybox"
+    cp -L "$(PATH=$KERNEL_PATH type -P busybox)" "$KERNEL_IMAGE/usr/bin/busybox"
 }
 
 # kernel_copy_modules DIRECTORY VERSION: the modules with those that they depend on. modprobe finds
@@ -85,11 +92,10 @@ kernel_copy_modules() {
 # kernel_copy_tests PROGRAM...: the build, the lab, and the list of what init is to run.
 kernel_copy_tests() {
     local to=$KERNEL_IMAGE/egressgw program
-    mkdir -p "$to/build/tests" "$to/include" "$to/tests" || return
-    cp -r "$KERNEL_BUILD/tests/bpf" "$KERNEL_BUILD/tests/tools" "$to/build/tests" &&
+    mkdir -p "$to/build/tests" &&
+        cp -r "${KERNEL_TESTS[@]/#/$KERNEL_BUILD/tests/}" "$to/build/tests" &&
         cp "$KERNEL_BUILD"/egressgw-{loader,planner,watcher} "$to/build" &&
-        cp -r "$KERNEL_ROOT/tests/lab" "$to/tests" &&
-        cp -r "$KERNEL_ROOT/include/egressgw" "$to/include" || return
+        (cd "$KERNEL_ROOT" && cp -r --parents "${KERNEL_DATA[@]}" "$to") || return
     find "$to/build" -name '*.[od]' -delete
     find "$to/build" -type f -exec strip -g {} + 2>/dev/null
     for program in "$to"/build/egressgw-* "$to"/build/tests/*/*; do kernel_libraries "$program"; done
@@ -114,10 +120,10 @@ kernel_image() { # DIRECTORY VERSION PROGRAM...
 # is the one that is emulated fastest. Its clock counts instructions and skips what it idles: however
 # busy the host is, the tests see the same machine.
 kernel_boot() {
-    timeout --kill-after=5 $KERNEL_LIMIT qemu-system-x86_64 -accel tcg -cpu qemu64,+rdrand \
+    timeout --kill-after=5 $KERNEL_LIMIT "${KERNEL_QEMU[@]}" -accel tcg \
         -icount shift=2,sleep=off -rtc clock=vm -smp 1 -m 1536 -nodefaults -no-reboot -display none -monitor none -serial stdio \
         -kernel "$1/boot/vmlinuz-$2" -initrd "$KERNEL_DIR/initramfs" \
-        -append "console=ttyS0 loglevel=3 mitigations=off panic=-1 oops=panic" \
+        -append "console=$KERNEL_CONSOLE loglevel=3 mitigations=off panic=-1 oops=panic" \
         >"$KERNEL_DIR/raw" 2>"$KERNEL_DIR/qemu.log" </dev/null &
     KERNEL_MACHINE=$!
     wait $KERNEL_MACHINE
@@ -174,7 +180,7 @@ kernel_test() {
     fi
     [ "$(dpkg --print-architecture 2>/dev/null)" = amd64 ] ||
         kernel_skip "needs Debian on amd64, where the kernel's package and QEMU for it are"
-    for program in qemu-system-x86_64 busybox cpio; do
+    for program in "${KERNEL_QEMU[0]}" busybox cpio; do
         type -P $program >/dev/null || kernel_skip "needs $program (make deps installs it)"
     done
     directory=$(kernel_fetch "$package") || kernel_skip "apt has no $package to download"
@@ -191,10 +197,10 @@ kernel_test() {
     exit
 }
 
-# Every program of tests/bpf, then what shows that the daemons work there.
-kernel_programs() {
+# Every program of tests/bpf, or of the other one named.
+kernel_programs() { # [bpf|unit]
     local program
-    for program in "${EGRESSGW_BUILD:-$KERNEL_ROOT/build}"/tests/bpf/test_*; do
-        case $program in *.o | *.d) ;; *) echo "build/tests/bpf/${program##*/}" ;; esac
+    for program in "${EGRESSGW_BUILD:-$KERNEL_ROOT/build}/tests/${1:-bpf}"/test_*; do
+        case $program in *.[od]) ;; *) echo "build/tests/${1:-bpf}/${program##*/}" ;; esac
     done
 }
