@@ -110,7 +110,7 @@ lab_advance() {
 }
 
 lab_finish() { # NAME: waits for its end, shows what it said, and fails where it failed
-    lab_wait 30 test -s "$LAB_DIR/clients/$1.status"
+    lab_wait 90 test -s "$LAB_DIR/clients/$1.status"
     cat "$LAB_DIR/clients/$1.out"
     expect_equal "the status of $1" "$(<"$LAB_DIR/clients/$1.status")" 0
 }

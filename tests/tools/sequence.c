@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * sequence ADDRESS PORT [-c COUNT] [-i MICROSECONDS] [-e EXPECTED-ADDRESS] [-u] [-t SECONDS]
+ *          [-w SECONDS]
  *
  * Numbered datagrams to the lab's server, one every -i (1000), and its answers. Says "started"
  * after the first answer, and at the end sent N received N lost N foreign N where foreign counts
  * answers that name another source than the first one's (or than -e). -u ends when a line is read
- * from stdin, at the latest after COUNT. Gives up after -t (300) seconds.
+ * from stdin, at the latest after COUNT. Gives up after -t (300) seconds, and -w (1) after the last
+ * datagram where answers are missing.
  */
 #include <poll.h>
 
@@ -14,7 +16,7 @@
 struct sequence {
     int fd;
     unsigned long limit, sent, received, foreign;
-    uint64_t interval_ns;
+    uint64_t interval_ns, patience_ns;
     char expected[TOOL_LINE];
     uint8_t *seen; /* one byte a number: answered */
 };
@@ -56,9 +58,8 @@ static void sequence_run(struct sequence *sequence, bool until)
     uint64_t next_ns = tool_now_ns(), quiet_ns = next_ns;
     bool sending = true;
 
-    /* After the last one, answers get another second. */
-    while (sending ||
-           (sequence->received < sequence->sent && tool_now_ns() - quiet_ns < 1000000000)) {
+    while (sending || (sequence->received < sequence->sent &&
+                       tool_now_ns() - quiet_ns < sequence->patience_ns)) {
         uint64_t now_ns = tool_now_ns();
         struct timespec wait = {.tv_nsec = sending && next_ns > now_ns ? (long)(next_ns - now_ns)
                                            : sending                   ? 0
@@ -81,13 +82,13 @@ static void sequence_run(struct sequence *sequence, bool until)
 
 int main(int argc, char **argv)
 {
-    struct sequence sequence = {.limit = 1000, .interval_ns = 1000000};
+    struct sequence sequence = {.limit = 1000, .interval_ns = 1000000, .patience_ns = 1000000000};
     struct tool_address server;
     unsigned long seconds = 300;
     bool until = false;
     int option;
 
-    while ((option = getopt(argc, argv, "c:i:e:ut:")) != -1) {
+    while ((option = getopt(argc, argv, "c:i:e:ut:w:")) != -1) {
         if (option == 'c')
             sequence.limit = tool_number(optarg, 1, 10000000);
         else if (option == 'i')
@@ -96,6 +97,8 @@ int main(int argc, char **argv)
             snprintf(sequence.expected, sizeof(sequence.expected), "%s", optarg);
         else if (option == 'u')
             until = true;
+        else if (option == 'w')
+            sequence.patience_ns = tool_number(optarg, 1, 600) * 1000000000ULL;
         else if (option == 't')
             seconds = tool_number(optarg, 1, 86400);
         else
@@ -103,7 +106,7 @@ int main(int argc, char **argv)
     }
     if (argc - optind != 2)
         tool_fail("usage: sequence ADDRESS PORT [-c COUNT] [-i MICROSECONDS] [-e ADDRESS] [-u] [-t "
-                  "SECONDS]");
+                  "SECONDS] [-w SECONDS]");
     alarm((unsigned)seconds);
     server = tool_address_parse(argv[optind], tool_number(argv[optind + 1], 1, 65535));
     sequence.seen = calloc(sequence.limit, 1);
