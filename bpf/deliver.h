@@ -23,17 +23,13 @@ static __always_inline int deliver_again(struct __sk_buff *skb)
 /* `packet` is turned back, as the host's stack is to see it. Returns the verdict. */
 __noinline int deliver_answer(struct __sk_buff *skb, const struct packet *packet)
 {
-    struct hop_query query = {};
+    struct hop_query query;
     struct hop hop;
 
     if (!packet)
         return VERDICT_PASS;
-    query.source = &packet->flow.local;
-    query.destination = &packet->flow.remote;
-    query.source_port_be = hop_port(packet->flow.local_port_be);
-    query.destination_port_be = packet->flow.remote_port_be;
-    query.protocol = packet->flow.protocol;
-    query.ifindex = skb->ifindex;
+    hop_query_fill(skb, packet, &packet->flow.local, packet->flow.local_port_be,
+                   &packet->flow.remote, &query);
     if (hop_lookup(skb, &query, &hop) || hop.state != HOP_RESOLVED || hop.ifindex == skb->ifindex)
         return VERDICT_PASS;
     if (bpf_skb_store_bytes(skb, 0, hop.fib.smac, ETH_ALEN, BPF_F_RECOMPUTE_CSUM))

@@ -56,6 +56,24 @@ struct hop_query {
     __u32 ifindex; /* where it leaves if the look-up is not possible */
 };
 
+/* For a packet outside of the tunnel between these two; its length and its traffic class count
+ * where the caller says so. */
+static __always_inline void hop_query_fill(struct __sk_buff *skb, const struct packet *packet,
+                                           const struct ip_addr *source, __be16 source_port_be,
+                                           const struct ip_addr *destination,
+                                           struct hop_query *query)
+{
+    query->source = source;
+    query->destination = destination;
+    query->source_port_be = hop_port(source_port_be);
+    query->destination_port_be = packet->flow.remote_port_be;
+    query->protocol = packet->flow.protocol;
+    query->traffic_class = 0;
+    query->tunnel = 0;
+    query->length = 0;
+    query->ifindex = skb->ifindex;
+}
+
 static __always_inline long hop_ask(struct __sk_buff *skb, const struct hop_query *query,
                                     __u32 length, struct bpf_fib_lookup *fib)
 {

@@ -15,20 +15,6 @@
 #include "split.h"
 #include "tunnel.h"
 
-static __always_inline void gateway_query(struct __sk_buff *skb, const struct packet *packet,
-                                          const struct nat_outside *outside,
-                                          struct hop_query *query)
-{
-    query->source = &outside->address;
-    query->destination = &packet->flow.remote;
-    query->source_port_be = hop_port(outside->port_be);
-    query->destination_port_be = packet->flow.remote_port_be;
-    query->protocol = packet->flow.protocol;
-    query->tunnel = 0;
-    query->traffic_class = packet->traffic_class;
-    query->length = packet_segment(skb, packet);
-}
-
 /*
  * Sends a packet, seen from its pod and without tunnel headers, with its mapping's egress IP.
  * `ifindex` is where it leaves if the kernel's routing cannot be asked. Returns the verdict.
@@ -43,7 +29,9 @@ __noinline int gateway_send(struct __sk_buff *skb, struct packet *packet,
 
     if (!packet || !outside)
         return verdict_drop(skb, packet, REASON(DROP_INTERNAL));
-    gateway_query(skb, packet, outside, &query);
+    hop_query_fill(skb, packet, &outside->address, outside->port_be, &packet->flow.remote, &query);
+    query.traffic_class = packet->traffic_class;
+    query.length = packet_segment(skb, packet);
     query.ifindex = ifindex;
     error = hop_lookup(skb, &query, &hop);
     if (error == REASON(DROP_TOO_BIG))
@@ -284,16 +272,13 @@ __noinline int gateway_refuse_answer(struct __sk_buff *skb, struct packet *packe
 __noinline int gateway_send_refusal(struct __sk_buff *skb, const struct packet *packet)
 {
     __u8 addresses[2 * ETH_ALEN];
-    struct hop_query query = {};
+    struct hop_query query;
     struct hop hop;
 
     if (!packet)
         return TC_ACT_SHOT;
-    query.source = &packet->flow.remote;
-    query.destination = &packet->flow.local;
-    query.protocol = packet->flow.protocol;
+    hop_query_fill(skb, packet, &packet->flow.remote, 0, &packet->flow.local, &query);
     query.length = packet->length;
-    query.ifindex = skb->ifindex;
     if (hop_lookup(skb, &query, &hop))
         return TC_ACT_SHOT;
     hop_set_addresses(&hop, addresses, addresses + ETH_ALEN);
