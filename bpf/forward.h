@@ -237,6 +237,19 @@ static __always_inline void hop_set_addresses(const struct hop *hop, __u8 *desti
     __builtin_memcpy(source, hop->fib.smac, ETH_ALEN);
 }
 
+/* Gives the frame those addresses, where the hop is resolved. Returns 0 or REASON(why). */
+static __always_inline int hop_store_addresses(struct __sk_buff *skb, const struct hop *hop)
+{
+    __u8 addresses[2 * ETH_ALEN];
+
+    if (hop->state != HOP_RESOLVED)
+        return 0;
+    hop_set_addresses(hop, addresses, addresses + ETH_ALEN);
+    return bpf_skb_store_bytes(skb, 0, addresses, sizeof(addresses), BPF_F_RECOMPUTE_CSUM)
+               ? REASON(DROP_INTERNAL)
+               : 0;
+}
+
 /*
  * Whether the kernel has to be shown that this next hop is in use. A look-up gives the link-layer
  * address of a neighbour for as long as the kernel remembers one, and does not make it ask whether

@@ -17,12 +17,12 @@
 
 /*
  * Sends a packet, seen from its pod and without tunnel headers, with its mapping's egress IP.
- * `ifindex` is where it leaves if the kernel's routing cannot be asked. Returns the verdict.
+ * `ifindex` is where it leaves if the kernel's routing cannot be asked. Returns the verdict; where
+ * the packet is too big, `packet->too_big` is set, and nothing is counted or changed yet.
  */
-__noinline int gateway_send(struct __sk_buff *skb, struct packet *packet,
-                            const struct nat_outside *outside, __u8 hop_limit, __u32 ifindex)
+__noinline int gateway_send_whole(struct __sk_buff *skb, struct packet *packet,
+                                  const struct nat_outside *outside, __u8 hop_limit, __u32 ifindex)
 {
-    __u8 addresses[2 * ETH_ALEN];
     struct hop_query query;
     struct hop hop;
     int error;
@@ -34,20 +34,66 @@ __noinline int gateway_send(struct __sk_buff *skb, struct packet *packet,
     query.length = packet_segment(skb, packet);
     query.ifindex = ifindex;
     error = hop_lookup(skb, &query, &hop);
-    if (error == REASON(DROP_TOO_BIG))
+    if (error == REASON(DROP_TOO_BIG)) {
         packet->too_big = 1;
+        return TC_ACT_SHOT;
+    }
     if (!error)
         error = packet_rewrite(skb, packet, &outside->address, outside->port_be, hop_limit);
+    if (!error)
+        error = hop_store_addresses(skb, &hop);
     if (error)
         return verdict_drop(skb, packet, error);
-    if (hop.state == HOP_RESOLVED) {
-        hop_set_addresses(&hop, addresses, addresses + ETH_ALEN);
-        if (bpf_skb_store_bytes(skb, 0, addresses, sizeof(addresses), BPF_F_RECOMPUTE_CSUM))
-            return verdict_drop(skb, packet, REASON(DROP_INTERNAL));
-    }
     count(skb, COUNT_TRANSLATED_OUT);
     count_policy(packet->policy, packet->length);
     return hop_send(skb, packet, &hop);
+}
+
+/* The same in fragments, where split_allows() them. */
+__noinline int gateway_send_parts(struct __sk_buff *skb, struct packet *packet,
+                                  const struct nat_outside *outside, __u8 hop_limit, __u32 ifindex)
+{
+    struct hop_query query;
+    struct hop hop;
+    __u32 number;
+    int error;
+
+    if (!packet || !outside)
+        return verdict_drop(skb, packet, REASON(DROP_INTERNAL));
+    hop_query_fill(skb, packet, &outside->address, outside->port_be, &packet->flow.remote, &query);
+    query.traffic_class = packet->traffic_class;
+    query.length = refuse_mtu(packet);
+    query.ifindex = ifindex;
+    packet->too_big = 0;
+    error = hop_lookup(skb, &query, &hop);
+    if (!error)
+        error = packet_rewrite(skb, packet, &outside->address, outside->port_be, hop_limit);
+    if (!error)
+        error = split_take(skb, packet) ? REASON(DROP_INTERNAL) : hop_store_addresses(skb, &hop);
+    for (number = 0; !error && number < SPLIT_PARTS; number++) {
+        error = split_shape(skb, packet, number, 0);
+        if (error)
+            break;
+        count(skb, COUNT_TRANSLATED_OUT);
+        count_policy(packet->policy, packet->length);
+        if (!packet->more)
+            return hop_send(skb, packet, &hop);
+        hop_send_copy(skb, &hop);
+    }
+    return verdict_drop(skb, packet, error ? error : REASON(DROP_INTERNAL));
+}
+
+/* Sends a packet whole or in fragments. Returns the verdict; where `packet->too_big` is set, its
+ * drop is counted. */
+static __always_inline int gateway_send(struct __sk_buff *skb, struct packet *packet,
+                                        const struct nat_outside *outside, __u8 hop_limit,
+                                        __u32 ifindex)
+{
+    int verdict = gateway_send_whole(skb, packet, outside, hop_limit, ifindex);
+
+    if (packet->too_big && !split_allows(skb, packet))
+        verdict = gateway_send_parts(skb, packet, outside, hop_limit, ifindex);
+    return packet->too_big ? verdict_drop(skb, packet, REASON(DROP_TOO_BIG)) : verdict;
 }
 
 /* The gateway entry by which this node serves the packet. Returns 0 or REASON(why). */
@@ -271,7 +317,6 @@ __noinline int gateway_refuse_answer(struct __sk_buff *skb, struct packet *packe
 /* Sends that error to the server, by the way of whatever has this address. Returns the verdict. */
 __noinline int gateway_send_refusal(struct __sk_buff *skb, const struct packet *packet)
 {
-    __u8 addresses[2 * ETH_ALEN];
     struct hop_query query;
     struct hop hop;
 
@@ -279,11 +324,7 @@ __noinline int gateway_send_refusal(struct __sk_buff *skb, const struct packet *
         return TC_ACT_SHOT;
     hop_query_fill(skb, packet, &packet->flow.remote, 0, &packet->flow.local, &query);
     query.length = packet->length;
-    if (hop_lookup(skb, &query, &hop))
-        return TC_ACT_SHOT;
-    hop_set_addresses(&hop, addresses, addresses + ETH_ALEN);
-    if (hop.state == HOP_RESOLVED &&
-        bpf_skb_store_bytes(skb, 0, addresses, sizeof(addresses), BPF_F_RECOMPUTE_CSUM))
+    if (hop_lookup(skb, &query, &hop) || hop_store_addresses(skb, &hop))
         return TC_ACT_SHOT;
     count(skb, COUNT_REFUSED);
     return hop_send(skb, packet, &hop);

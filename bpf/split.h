@@ -3,9 +3,10 @@
 #define EGRESSGW_BPF_SPLIT_H
 
 /*
- * IPv4 packets that may be fragmented and do not fit the tunnel. The frame becomes one fragment
- * after the other: a copy of each but the last is sent, the last goes the frame's own way. The
- * data is kept in between, since a frame that is cut has lost what is behind.
+ * IPv4 packets that may be fragmented and do not fit the tunnel, or the way behind a gateway. The
+ * frame becomes one fragment after the other: a copy of each but the last is sent, the last goes
+ * the frame's own way. The data is kept in between, since a frame that is cut has lost what is
+ * behind.
  */
 
 #include <bpf/bpf_core_read.h>
@@ -97,10 +98,10 @@ static __always_inline int split_checksum_is_open(struct __sk_buff *skb)
 }
 
 /*
- * Takes the data of a packet that is too big, `packet->too_big` says for what. Returns 0, or -1
- * where it cannot be, or must not be, fragmented.
+ * Whether a packet that is too big, `packet->too_big` says for what, can and may be fragmented.
+ * Returns 0 where it is, else -1.
  */
-__noinline int split_begin(struct __sk_buff *skb, const struct packet *packet)
+__noinline int split_allows(struct __sk_buff *skb, const struct packet *packet)
 {
     struct split_room *room = split_current();
     __u32 total, mtu;
@@ -116,7 +117,16 @@ __noinline int split_begin(struct __sk_buff *skb, const struct packet *packet)
         return -1;
     room->part = (mtu - sizeof(struct iphdr)) & ~7;
     room->total = total;
-    if (bpf_skb_load_bytes(skb, packet->l4, room->data, split_bounded(total, SPLIT_OFFSETS)))
+    return 0;
+}
+
+/* Takes the packet, once split_allows() it, as it is now. Returns 0, or -1 where that fails. */
+__noinline int split_take(struct __sk_buff *skb, const struct packet *packet)
+{
+    struct split_room *room = split_current();
+
+    if (!packet || !room || bpf_skb_load_bytes(skb, packet->l3, &room->ip, sizeof(room->ip)) ||
+        bpf_skb_load_bytes(skb, packet->l4, room->data, split_bounded(room->total, SPLIT_OFFSETS)))
         return -1;
     return split_checksum_is_open(skb) ? split_complete_checksum(room) : 0;
 }
@@ -202,7 +212,7 @@ __noinline int split_shape(struct __sk_buff *skb, struct packet *packet, __u32 n
                : 0;
 }
 
-/* Sends the parts of a packet that split_begin() has taken. Returns the verdict of the last. */
+/* Sends the parts of a packet that split_take() has taken. Returns the verdict of the last. */
 static __always_inline int split_send_parts(struct __sk_buff *skb, struct packet *packet,
                                             const struct ip_addr *node, __u32 counter)
 {
@@ -230,7 +240,7 @@ static __always_inline int split_send(struct __sk_buff *skb, struct packet *pack
 {
     int verdict = tunnel_send(skb, packet, node, counter);
 
-    if (packet->too_big && !split_begin(skb, packet))
+    if (packet->too_big && !split_allows(skb, packet) && !split_take(skb, packet))
         verdict = split_send_parts(skb, packet, node, counter);
     return packet->too_big ? verdict_drop(skb, packet, REASON(DROP_TOO_BIG)) : verdict;
 }

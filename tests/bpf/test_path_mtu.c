@@ -13,6 +13,7 @@
 #include <net/if.h>
 #include <poll.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -164,23 +165,34 @@ static int network(void **state)
     return wire < 0 ? -1 : bind(wire, (const void *)&address, sizeof(address));
 }
 
-/* The next frame of the tunnel there; others are the kernel's own. */
-static void wire_read(struct frame *frame)
+static int is_tunnel(const struct frame *frame)
+{
+    size_t udp = FRAME_ETHERNET + (frame->data[FRAME_ETHERNET] >> 4 == 6 ? 40 : 20);
+
+    return frame->length > udp + 4 && frame_u16(frame, udp + 2) == 4789;
+}
+
+static int is_outside(const struct frame *frame)
+{
+    struct ip_addr server = address_of(SERVER);
+
+    return frame->length > FRAME_ETHERNET + 20 &&
+           !memcmp(frame->data + FRAME_ETHERNET + 16, &server.words_be[3], 4);
+}
+
+/* The next frame of that kind there; others are the kernel's own. */
+static void wire_read(struct frame *frame, int (*is_wanted)(const struct frame *frame))
 {
     struct pollfd waiting = {.fd = wire, .events = POLLIN};
 
-    for (;;) {
+    do {
         ssize_t length;
-        size_t udp;
 
         assert_int_equal(poll(&waiting, 1, PATIENCE), 1);
         length = recv(wire, frame->data, sizeof(frame->data), 0);
         assert_true(length > FRAME_ETHERNET);
         frame->length = (size_t)length;
-        udp = FRAME_ETHERNET + (frame->data[FRAME_ETHERNET] >> 4 == 6 ? 40 : 20);
-        if (frame->length > udp + 4 && frame_u16(frame, udp + 2) == 4789)
-            return;
-    }
+    } while (!is_wanted(frame));
 }
 
 /* A direction of the tunnel, and what of a packet fits into it. */
@@ -203,7 +215,7 @@ static void expect_parts(struct harness *harness, const struct frame *whole,
 
         frame_cut(&piece, whole, start, last ? total - start : way->part);
         if (!last)
-            wire_read(&copied.out);
+            wire_read(&copied.out, is_tunnel);
         assert_tunnel(last ? harness : &copied, way->verdict, &piece, mac_gateway, mac_uplink,
                       way->source, way->destination);
     }
@@ -287,6 +299,89 @@ static void test_answers_are_fragmented(void **state)
     assert_int_equal(get_counter(harness, COUNT_TRANSLATED_IN).packets, 3);
 }
 
+/* The last run sent `whole`, as it has to be outside, in parts of so many bytes. */
+static void expect_parts_outside(struct harness *harness, const struct frame *whole, size_t part)
+{
+    size_t total = whole->length - FRAME_ETHERNET - 20;
+    struct frame piece, copied;
+
+    for (size_t start = 0; start < total; start += part) {
+        int last = start + part >= total;
+
+        frame_cut(&piece, whole, start, last ? total - start : part);
+        if (!last)
+            wire_read(&copied, is_outside);
+        assert_frame(last ? &harness->out : &copied, &piece);
+    }
+    assert_int_equal(harness->mark_out, DATAPATH_MARK);
+    assert_int_equal(get_counter(harness, DROP_TOO_BIG).packets, 0);
+}
+
+/* Between the gateway and the server there may be less room than in the tunnel. */
+static void test_fragments_from_the_gateway_on(void **state)
+{
+    const int protocols[] = {IPPROTO_UDP, IPPROTO_TCP, IPPROTO_ICMP, IPPROTO_GRE};
+    struct packet_spec out = families_udp_out(&families_v4);
+    struct harness *harness = *state;
+    struct frame expected;
+
+    families_put(harness, &families_v4);
+    out.payload = 3001;
+    out.icmp_type = 8;
+    out.tcp_flags = ACK;
+    for (size_t i = 0; i < sizeof(protocols) / sizeof(protocols[0]); i++) {
+        struct packet_spec sent;
+
+        out.protocol = protocols[i];
+        families_receive(harness, &families_v4, &out);
+        assert_int_equal(harness->verdict, TC_ACT_REDIRECT);
+        sent = out;
+        sent.source = EGRESS_IP;
+        sent.hop_limit--;
+        frame_build(&expected, mac_router, mac_uplink, &sent);
+        expect_parts_outside(harness, &expected, 1480);
+        assert_int_equal(get_counter(harness, COUNT_TRANSLATED_OUT).packets, 3 * (i + 1));
+    }
+}
+
+/* The same where the pod is on the gateway itself. */
+static void test_fragments_of_a_pod_here(void **state)
+{
+    struct packet_spec spec = datagram(3000), sent;
+    struct harness *harness = *state;
+    struct frame frame, expected;
+
+    put_worker(harness, NODE_OTHER);
+    put_gateway(harness, 1, NODE_OWN, EGRESS_IP, GATEWAY_LOCAL);
+    spec.fragment = 0;
+    spec.source_port = 20000;
+    worker_build(&frame, &spec);
+    harness_egress(harness, &frame);
+    assert_int_equal(harness->verdict, VERDICT_PASS);
+    sent = spec;
+    sent.source = EGRESS_IP;
+    frame_build(&expected, mac_router, mac_uplink, &sent);
+    expect_parts_outside(harness, &expected, 1480);
+}
+
+/* What must not be fragmented is refused there, too: the pod's node gets the error for it. */
+static void test_no_fragments_from_the_gateway_on(void **state)
+{
+    struct packet_spec out = families_udp_out(&families_v4);
+    struct harness *harness = *state;
+
+    families_put(harness, &families_v4);
+    out.payload = 3001;
+    out.fragment = DO_NOT_FRAGMENT;
+    families_receive(harness, &families_v4, &out);
+    assert_int_equal(harness->verdict, TC_ACT_REDIRECT);
+    assert_true(is_tunnel(&harness->out));
+    assert_int_equal(frame_u16(&harness->out, FRAME_ETHERNET + FRAME_TUNNEL + 26), 1500);
+    assert_int_equal(get_counter(harness, DROP_TOO_BIG).packets, 1);
+    assert_int_equal(get_counter(harness, COUNT_REFUSED).packets, 1);
+    assert_int_equal(get_counter(harness, COUNT_TRANSLATED_OUT).packets, 0);
+}
+
 static void expect_refused(struct harness *harness, const struct packet_spec *spec)
 {
     struct frame frame;
@@ -337,6 +432,9 @@ int main(void)
         TEST(test_fragments_of_fragments),
         TEST(test_answers_are_fragmented),
         TEST(test_what_is_not_fragmented),
+        TEST(test_fragments_from_the_gateway_on),
+        TEST(test_fragments_of_a_pod_here),
+        TEST(test_no_fragments_from_the_gateway_on),
     };
 
     return cmocka_run_group_tests(tests, network, NULL);

@@ -169,6 +169,14 @@ static void build_expired(struct frame *frame)
     gateway_build(frame, &spec, NODE_OTHER);
 }
 
+static void build_long(struct frame *frame)
+{
+    struct packet_spec spec = pod_long;
+
+    spec.source = POD_OTHER;
+    gateway_build(frame, &spec, NODE_OTHER);
+}
+
 static void build_first_fragment(struct frame *frame)
 {
     struct packet_spec spec = pod_long;
@@ -273,6 +281,7 @@ static const struct scene scenes[] = {
     {"worker, gateway here", NULL, build_syn, true, true, put_here},
     {"answer to a pod here", NULL, build_answer_here, false, false, open_here},
     {"hop limit", EGRESS_IP, build_expired, false, true, NULL},
+    {"gateway, fragments", EGRESS_IP, build_long, false, true, NULL},
     {"fragment", EGRESS_IP, build_first_fragment, false, true, NULL},
     {"fragment, IPv6 in IPv4", EGRESS_IP6, build_first_fragment6, false, true, NULL},
     {"answer, too big", EGRESS_IP, build_answer_too_big, false, false, open_mapping},
