@@ -94,10 +94,14 @@ static int claim_free(struct collector *collector, const struct nat_key *key,
     return map_remove(collector, BACKEND_NAT_REVERSE, key, 1);
 }
 
-/* While the table is nearly full, what nobody has answered has to make room. */
-static const uint32_t *collector_timeouts(const struct collector *collector)
+/* While the table is nearly full, what nobody has answered has to make room, and TCP that the pod
+ * has not gone on with. */
+static const uint32_t *collector_timeouts(const struct collector *collector,
+                                          const struct nat_forward *mapping)
 {
-    return collector->pressed ? collector->short_timeouts : collector->timeouts;
+    bool established = mapping->answers && mapping->use.seen & NAT_SEEN_DATA;
+
+    return collector->pressed && !established ? collector->short_timeouts : collector->timeouts;
 }
 
 /* Whether the pod that made a mapping is gone. */
@@ -119,7 +123,8 @@ static bool forward_may_be_idle(const struct collector *collector, const struct 
 {
     const struct nat_use answers = {.last_seen = mapping->use.last_seen, .seen = mapping->answers};
 
-    return nat_is_idle(flow->protocol, &mapping->use, &answers, collector_timeouts(collector), now);
+    return nat_is_idle(flow->protocol, &mapping->use, &answers,
+                       collector_timeouts(collector, mapping), now);
 }
 
 /* The same, asked from the kernel itself: what the loader remembers may be incomplete after an
@@ -159,7 +164,7 @@ static int forward_visit(struct collector *collector, const struct nat_key *flow
     claimed = !error;
     if (!forward_is_left(collector, flow, &mapping) &&
         !nat_is_idle(flow->protocol, &mapping.use, claimed ? &claim.use : NULL,
-                     collector_timeouts(collector), now))
+                     collector_timeouts(collector, &mapping), now))
         return quota_count(collector, flow, &mapping);
     error = map_remove(collector, BACKEND_NAT_FORWARD, flow, 1);
     if (error)

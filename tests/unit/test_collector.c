@@ -275,10 +275,11 @@ static void test_quota_is_counted(void **state)
     entries_release(&endpoints);
 }
 
-/* A table that is nearly full keeps unanswered mappings for a short time only. */
+/* A table that is nearly full keeps unanswered mappings for a short time only, and those of
+ * connections as before, also where one end has closed. */
 static void test_unanswered_make_room_under_pressure(void **state)
 {
-    struct mapping live = mapping_make(0, 200, 200);
+    struct mapping live = mapping_make(0, 200, 200), closing = mapping_make(80, 12, 12);
     struct fake_backend fake;
     struct collector collector;
 
@@ -297,11 +298,17 @@ static void test_unanswered_make_room_under_pressure(void **state)
     live.forward.answers = DATA;
     forward_put(&fake, &live);
     claim_put(&fake, &live);
+    closing.flow.protocol = closing.claim_key.protocol = IPPROTO_TCP;
+    closing.forward.use.seen = NAT_SEEN_SYN | DATA | NAT_SEEN_FIN;
+    closing.forward.answers = closing.claim.use.seen = NAT_SEEN_SYN | DATA;
+    forward_put(&fake, &closing);
+    claim_put(&fake, &closing);
     scan(&collector);
-    assert_int_equal(fake.maps[BACKEND_NAT_FORWARD].count, 81);
+    assert_int_equal(fake.maps[BACKEND_NAT_FORWARD].count, 82);
     scan(&collector);
-    assert_int_equal(fake.maps[BACKEND_NAT_FORWARD].count, 1);
+    assert_int_equal(fake.maps[BACKEND_NAT_FORWARD].count, 2);
     assert_true(has_forward(&fake, &live));
+    assert_true(has_forward(&fake, &closing));
     collector_close(&collector);
     fake_backend_close(&fake);
 }
