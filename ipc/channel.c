@@ -45,6 +45,8 @@ static void channel_refuse(struct channel *channel, const char *type, const char
               log_string("peer", channel->callbacks->peer), log_string("record", type),
               log_string("reason", reason), log_errno(error));
     channel_end(channel);
+    if (error == ENOMEM && channel->callbacks->exhausted)
+        channel->callbacks->exhausted(channel->context);
 }
 
 /* Closes because of the connection itself. */

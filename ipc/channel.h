@@ -37,6 +37,8 @@ struct channel_callbacks {
     void (*connected)(void *context, struct channel *channel);
     void (*writable)(void *context);
     void (*closed)(void *context); /* the channel is freed after this returns */
+    /* There was no memory for a record or for the connection; NULL: it ends, and that is all. */
+    void (*exhausted)(void *context);
 };
 
 /* Sends a record, or -EAGAIN: `writable` will be called. -EPIPE: the peer is gone, `closed` will

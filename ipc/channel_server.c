@@ -65,6 +65,8 @@ static void server_take(struct channel_server *server, int accepted)
     if (error) {
         log_error("cannot take a connection", log_string("peer", callbacks->peer),
                   log_errno(error));
+        if (error == -ENOMEM && callbacks->exhausted)
+            callbacks->exhausted(server->context);
         return;
     }
     (void)TAKE_FD(fd);

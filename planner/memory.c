@@ -5,7 +5,7 @@
 
 #include "common/log.h"
 
-static _Noreturn void memory_exhausted(void)
+_Noreturn void memory_exhausted(void)
 {
     log_error("no memory: the planner ends and starts again, traffic goes on with the last tables");
     _exit(EXIT_FAILURE);

@@ -14,6 +14,9 @@
  * goes on with the tables that the kernel has.
  */
 
+/* Says so and ends the process. */
+_Noreturn void memory_exhausted(void);
+
 /* Zeroed memory for `count` items, never NULL. */
 void *memory_new(size_t count, size_t size);
 

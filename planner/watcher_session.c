@@ -185,6 +185,12 @@ static void on_closed(void *context)
         relay_watcher_changed(session->relay);
 }
 
+/* What fills the memory came from this peer, and goes by a new start alone. */
+static void on_exhausted(void *context _unused_)
+{
+    memory_exhausted();
+}
+
 static const struct channel_rule rules[] = {
     {RECORD_SYNC_BEGIN, 1 << STATE_CHANGES, on_sync_begin},
     {RECORD_OBJECT, 1 << STATE_CHANGES | 1 << STATE_SNAPSHOT, on_object},
@@ -199,6 +205,7 @@ static const struct channel_callbacks callbacks = {
     .connected = on_connected,
     .writable = on_writable,
     .closed = on_closed,
+    .exhausted = on_exhausted,
 };
 
 int watcher_session_open(struct plan *plan, enum pods_scope pods, void (*work)(void *context),

@@ -3,13 +3,17 @@
  * end the planner, fill its memory, or keep the next watcher from setting things right. SOAK=1:
  * twenty times as many mutations. */
 #include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -153,11 +157,119 @@ static void connect_flood(void **state)
     assert_resyncs();
 }
 
+#ifndef __SANITIZE_ADDRESS__ /* which needs all the address space that there is */
+/* A pod whose labels are as large as a record can hold, and no other's. */
+static void say_large_pod(struct hostile_talk *talk, uint64_t number)
+{
+    static char values[800][64], keys[800][8];
+    static struct label labels[800];
+    struct record record = {.type = RECORD_OBJECT, .generation = number + 1};
+    struct pod *pod = &record.object.pod;
+    char uid[24];
+
+    record.object.kind = KIND_POD;
+    snprintf(uid, sizeof(uid), "uid-%llu", (unsigned long long)number);
+    for (unsigned i = 0; i < ARRAY_SIZE(labels); i++) {
+        snprintf(keys[i], sizeof(keys[i]), "k%03u", i);
+        snprintf(values[i], sizeof(values[i]), "%054llu.%03u", (unsigned long long)number, i);
+        labels[i] = (struct label){text_of(keys[i]), text_of(values[i])};
+    }
+    pod->uid = pod->name = text_of(uid);
+    pod->namespace = TEXT("default");
+    pod->labels = (struct labels){labels, ARRAY_SIZE(labels)};
+    pod->addresses = &(struct ip_addr){0};
+    *pod->addresses = ip_addr_from_v4(htobe32(0x0a000000 + (uint32_t)number));
+    pod->address_count = 1;
+    talk->count = 0;
+    hostile_say(talk, &record);
+}
+
+static rlim_t address_space(void)
+{
+    FILE *file = fopen("/proc/self/statm", "re");
+    unsigned long pages = 0;
+
+    if (!file || fscanf(file, "%lu", &pages) != 1)
+        _exit(5);
+    fclose(file);
+    return pages * (rlim_t)sysconf(_SC_PAGESIZE);
+}
+
+static int attach(void)
+{
+    struct sockaddr_un address;
+    socklen_t size = sizeof(address);
+    int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+
+    if (getsockname(it.listener, (struct sockaddr *)&address, &size) ||
+        connect(fd, (struct sockaddr *)&address, size))
+        _exit(3);
+    return fd;
+}
+
+/* In a process of its own, as the daemon would. */
+static _Noreturn void take_objects_without_end(void)
+{
+    enum { ROOM = 64 << 20, OBJECTS_LEAST = 100 };
+    static struct hostile_talk talk;
+    struct rlimit limit = {address_space() + ROOM, RLIM_INFINITY};
+    int fd = attach();
+
+    if (setrlimit(RLIMIT_AS, &limit))
+        _exit(2);
+    for (uint64_t i = 0;; i++) {
+        say_large_pod(&talk, i);
+        if (send(fd, talk.records[0].data, talk.records[0].length, MSG_NOSIGNAL) < 0)
+            _exit(4);
+        for (int turns = 0; turns < 2; turns++)
+            event_base_loop(it.base, EVLOOP_NONBLOCK);
+        if (i == OBJECTS_LEAST)
+            log_error("there was room for some");
+    }
+}
+
+static void say_line(enum log_level level, const char *line, void *context)
+{
+    if (level == LEVEL_ERROR)
+        dprintf(*(const int *)context, "%s\n", line);
+}
+
+/* The planner has a bound of memory. At it, it says so and ends: it would have no room for an
+ * honest watcher, and its next start knows nothing of all that. */
+static void objects_without_end(void **state)
+{
+    static char said[16 * LOG_LINE_SIZE];
+    int pipes[2], status;
+    pid_t child;
+
+    (void)state;
+    assert_int_equal(pipe2(pipes, O_CLOEXEC), 0);
+    child = fork();
+    if (child == 0) {
+        log_set_sink(say_line, &pipes[1]);
+        take_objects_without_end();
+    }
+    close(pipes[1]);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(read(pipes[0], said, sizeof(said) - 1) > 0);
+    close(pipes[0]);
+    assert_non_null(strstr(said, "there was room for some"));
+    print_message("%s %#x\n", said, status);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), EXIT_FAILURE);
+    assert_non_null(strstr(said, "no memory: the planner ends and starts again"));
+    assert_resyncs();
+}
+#endif
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(random_talk, setup, teardown),
         cmocka_unit_test_setup_teardown(connect_flood, setup, teardown),
+#ifndef __SANITIZE_ADDRESS__
+        cmocka_unit_test_setup_teardown(objects_without_end, setup, teardown),
+#endif
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
