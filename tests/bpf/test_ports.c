@@ -170,6 +170,54 @@ static void test_ports_of_a_shared_egress_ip(void **state)
     assert_int_equal(crowd_open(&crowd), 0);
 }
 
+/* All places for crowded destinations are others', last used that many ticks ago. */
+static void let_others_crowd(struct harness *harness, uint32_t ago)
+{
+    const struct bpf_map *map = harness->skeleton->maps.nat_space_sets;
+    struct {
+        uint64_t tags[4];
+        uint32_t used[4];
+    } set;
+
+    assert_int_equal(bpf_map__value_size(map), sizeof(set));
+    for (uint32_t i = 0; i < bpf_map__max_entries(map); i++) {
+        for (size_t way = 0; way < 4; way++) {
+            set.tags[way] = 1 + way;
+            set.used[way] = ticks_now() - ago;
+        }
+        assert_int_equal(bpf_map_update_elem(bpf_map__fd(map), &i, &set, BPF_ANY), 0);
+    }
+}
+
+/*
+ * More destinations are crowded than there are places for: ports are guessed, which finds most of
+ * them, and none twice. A place whose destination is quiet by now is taken over.
+ */
+static void test_more_crowded_destinations_than_places(void **state)
+{
+    static struct crowd crowd;
+    struct datapath_config config = harness_config();
+    struct harness *harness = *state;
+    uint32_t ports, found = 0;
+
+    config.ephemeral_first = 1500;
+    config.ephemeral_last = 65300;
+    ports = PORTS_ALL - (config.ephemeral_last - config.ephemeral_first + 1);
+    harness_reload(harness, &config, MAPPINGS);
+    crowd_put(&crowd, harness, 0);
+    let_others_crowd(harness, 0);
+    for (uint32_t i = 0; i < ports; i++) {
+        uint16_t port = crowd_open(&crowd);
+
+        found += port != 0;
+        assert_true(!port || !crowd.used[port]++);
+    }
+    assert_in_range(found, ports * 9 / 10, ports);
+    let_others_crowd(harness, 38); /* 10.2 s */
+    crowd_grow(&crowd, ports - found);
+    assert_int_equal(crowd_open(&crowd), 0);
+}
+
 /* Answers come in on any port of a dedicated egress IP. */
 static void test_answer_in_the_ephemeral_range(void **state)
 {
@@ -199,6 +247,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_every_port_of_a_dedicated_egress_ip),
         TEST(test_ports_of_a_shared_egress_ip),
+        TEST(test_more_crowded_destinations_than_places),
         TEST(test_answer_in_the_ephemeral_range),
     };
 
