@@ -65,6 +65,22 @@ int bpf_map_update_elem(int fd, const void *key, const void *value, __u64 flags)
     return answer(map ? native_element_put(map, key, value, flags) : -EBADF);
 }
 
+int bpf_map_update_batch(int fd, const void *keys, const void *values, __u32 *count,
+                         const struct bpf_map_batch_opts *options)
+{
+    struct native_map *map = native_map_at(fd - MAP_FD);
+    int error = map && !options ? 0 : -EINVAL;
+    __u32 done = 0;
+
+    while (!error && done < *count) {
+        error = native_element_put(map, (const uint8_t *)keys + done * map->key_size,
+                                   (const uint8_t *)values + done * native_value_size(map), 0);
+        done += !error;
+    }
+    *count = done;
+    return answer(error);
+}
+
 int bpf_map_lookup_elem(int fd, const void *key, void *value)
 {
     struct native_map *map = native_map_at(fd - MAP_FD);

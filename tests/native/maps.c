@@ -47,6 +47,11 @@ static size_t value_room(const struct native_map *map)
     return map->type == BPF_MAP_TYPE_ARRAY ? size : map->value_size;
 }
 
+size_t native_value_size(const struct native_map *map)
+{
+    return map->type == BPF_MAP_TYPE_ARRAY ? map->value_size : value_room(map);
+}
+
 struct native_map *native_map_named(const char *name)
 {
     for (int i = 0; i < map_count; i++)
@@ -215,7 +220,7 @@ int native_element_put(struct native_map *map, const void *key, const void *valu
             return -EEXIST;
         if (!found)
             return -E2BIG;
-        memcpy(found, value, map->type == BPF_MAP_TYPE_ARRAY ? map->value_size : value_room(map));
+        memcpy(found, value, native_value_size(map));
         return 0;
     }
     place = element_place(map, key);
@@ -234,7 +239,7 @@ int native_element_get(struct native_map *map, const void *key, void *value)
 
     if (!found)
         return -ENOENT;
-    memcpy(value, found, map->type == BPF_MAP_TYPE_ARRAY ? map->value_size : value_room(map));
+    memcpy(value, found, native_value_size(map));
     return 0;
 }
 

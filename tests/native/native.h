@@ -64,6 +64,8 @@ void native_maps_clear(void);
 struct native_map *native_map_named(const char *name);
 struct native_map *native_map_at(int number); /* NULL: none */
 int native_map_number(const struct native_map *map);
+/* Bytes of a value as system calls see it. */
+size_t native_value_size(const struct native_map *map);
 
 /* Elements as system calls see them: of maps with a value for each processor, all of those. Errors
  * as those of the kernel, negative. */
