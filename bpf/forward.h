@@ -31,12 +31,12 @@ struct hop {
 };
 
 /*
- * The source port that the way of a packet is asked for: one of 64 stands for all. Where next hops
+ * The source port that the way of a packet is asked for: one of 16 stands for all. Where next hops
  * share a route by ports, its flows are still spread over them, and a rule about a source port can
  * only mean connections of the node itself. So many flows to one place need few look-ups.
  */
 #define HOP_PORT_FIRST 0xc000
-#define HOP_PORT_MASK  0x3f
+#define HOP_PORT_MASK  0xf
 
 static __always_inline __be16 hop_port(__be16 source_port_be)
 {
@@ -128,15 +128,21 @@ static __always_inline int hop_use_device(struct __sk_buff *skb, const struct ho
  * Where `ways` remembers the way of such a packet. A product spreads each bit to those above it
  * alone, and what differs between two flows is often the last byte of a port, which here lies at
  * the top: so the upper half is folded into the lower one, and the place is taken from the top.
+ * `hop` is not filled yet and lends its room, since the stack has none.
  */
-static __always_inline struct way *way_of(const struct hop_query *query)
+static __always_inline struct way *way_of(const struct hop_query *query, struct hop *hop)
 {
-    __u32 index = query->source->words_be[3] * 0x9e3779b1 + query->destination->words_be[3];
+    __u32 place = query->source->words_be[3] * 0x9e3779b1 + query->destination->words_be[3];
+    struct way_set *set;
 
-    index ^= ((__u32)query->source_port_be << 16 | query->destination_port_be) * 0x85ebca6b;
-    index ^= index >> 16;
-    index = index * 0x7feb352d >> (32 - WAYS_SHIFT);
-    return bpf_map_lookup_elem(&ways, &index);
+    place ^= ((__u32)query->source_port_be << 16 | query->destination_port_be) * 0x85ebca6b;
+    place ^= place >> 16;
+    place = place * 0x7feb352d >> (32 - WAYS_SHIFT);
+    hop->again = place / WAYS_OF_SET;
+    *(volatile __u32 *)&hop->mtu = place;
+    set = bpf_map_lookup_elem(&ways, &hop->again);
+    place = *(volatile __u32 *)&hop->mtu;
+    return set ? &set->ways[place % WAYS_OF_SET] : NULL;
 }
 
 static __always_inline int way_is(const struct way *way, const struct hop_query *query)
@@ -185,7 +191,7 @@ static __always_inline int way_take(const struct way *way, const struct hop_quer
 static __always_inline int hop_lookup(struct __sk_buff *skb, const struct hop_query *query,
                                       struct hop *hop)
 {
-    struct way *way = way_of(query);
+    struct way *way = way_of(query, hop);
     __u32 now = clock_ticks();
     long result;
 

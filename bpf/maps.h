@@ -151,16 +151,25 @@ struct {
     __type(value, __u32);
 } next_hops SEC(".maps");
 
-/* See struct way and way_of(). One place may serve several flows, which then take turns in it. Not
- * pinned. */
-#define WAYS_SHIFT 12
-#define WAYS       (1 << WAYS_SHIFT)
+/*
+ * See struct way and way_of(). One place may serve several ways, which then take turns in it. They
+ * lie beside each other in few large values, since each value of such a map has a place of its own
+ * in memory and a pointer to it elsewhere, both of which a packet would have to wait for. Not
+ * pinned.
+ */
+#define WAYS_SHIFT  12
+#define WAYS_OF_SET 256
+#define WAY_SETS    ((1 << WAYS_SHIFT) / WAYS_OF_SET)
+
+struct way_set {
+    struct way ways[WAYS_OF_SET];
+};
 
 struct {
     __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-    __uint(max_entries, WAYS);
+    __uint(max_entries, WAY_SETS);
     __type(key, __u32);
-    __type(value, struct way);
+    __type(value, struct way_set);
 } ways SEC(".maps");
 
 /* Where an ICMP error of our own is made, see refuse.h. */

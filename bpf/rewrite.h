@@ -75,21 +75,31 @@ static __always_inline __u32 address_offset_v6(enum direction direction)
                                  : __builtin_offsetof(struct ipv6hdr, daddr);
 }
 
+/* The part of an IPv6 header in which the hop limit and the source lie beside each other. */
+struct ipv6_source {
+    __u8 unused[3];
+    __u8 hop_limit;
+    struct ip_addr source;
+};
+
 /* Unlike in IPv4, no checksum in the header makes up for what changes there: the sum of the frame
  * (where the interface has given one) has to follow. */
 static __always_inline int rewrite_l3_v6(struct __sk_buff *skb, const struct packet *packet,
                                          const struct ip_addr *address, __u8 hop_limit)
 {
-    const struct ip_addr *remote = &packet->flow.remote;
-    int outbound = packet->direction == OUTBOUND;
-    struct ipv6hdr header; /* from its hop limit on */
+    __u32 offset = packet->l3 + __builtin_offsetof(struct ipv6hdr, hop_limit);
+    struct ipv6_source part = {.hop_limit = hop_limit, .source = *address};
+    int error;
 
-    header.hop_limit = hop_limit;
-    __builtin_memcpy(&header.saddr, outbound ? address : remote, sizeof(header.saddr));
-    __builtin_memcpy(&header.daddr, outbound ? remote : address, sizeof(header.daddr));
-    return bpf_skb_store_bytes(
-        skb, packet->l3 + __builtin_offsetof(struct ipv6hdr, hop_limit), &header.hop_limit,
-        sizeof(header) - __builtin_offsetof(struct ipv6hdr, hop_limit), BPF_F_RECOMPUTE_CSUM);
+    if (packet->direction == OUTBOUND)
+        return bpf_skb_store_bytes(skb, offset, &part.hop_limit, 1 + sizeof(part.source),
+                                   BPF_F_RECOMPUTE_CSUM);
+    error = bpf_skb_store_bytes(skb, packet->l3 + __builtin_offsetof(struct ipv6hdr, daddr),
+                                &part.source, sizeof(part.source), BPF_F_RECOMPUTE_CSUM);
+    if (error || hop_limit == packet->hop_limit)
+        return error;
+    return bpf_skb_store_bytes(skb, offset, &part.hop_limit, sizeof(part.hop_limit),
+                               BPF_F_RECOMPUTE_CSUM);
 }
 
 struct l4_fields {

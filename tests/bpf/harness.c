@@ -159,15 +159,17 @@ void put_next_hops(struct harness *harness, uint32_t ticks)
 int change_ways(struct harness *harness, void (*change)(struct way *way))
 {
     const struct bpf_map *map = harness->skeleton->maps.ways;
-    int processors = libbpf_num_possible_cpus(), found = 0;
-    struct way *ways = calloc(processors, sizeof(*ways));
+    size_t of_set = bpf_map__value_size(map) / sizeof(struct way);
+    size_t count = of_set * (size_t)libbpf_num_possible_cpus();
+    struct way *ways = calloc(count, sizeof(*ways));
+    int found = 0;
 
     assert_non_null(ways);
     for (uint32_t index = 0; index < bpf_map__max_entries(map); index++) {
         int before = found;
 
         assert_int_equal(bpf_map_lookup_elem(bpf_map__fd(map), &index, ways), 0);
-        for (int i = 0; i < processors; i++) {
+        for (size_t i = 0; i < count; i++) {
             if (ways[i].ifindex == 0)
                 continue;
             change(&ways[i]);
