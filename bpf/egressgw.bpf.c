@@ -11,7 +11,7 @@
 #include "drop.h"
 #include "gateway.h"
 #include "maps.h"
-#include "packet.h"
+#include "packet_read.h"
 #include "tunnel.h"
 #include "worker.h"
 

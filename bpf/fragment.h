@@ -9,7 +9,7 @@
  */
 
 #include "count.h"
-#include "packet.h"
+#include "packet_read.h"
 #include "protocol.h"
 
 #define FRAGMENT_TICKS (15ULL * 1000000000 >> DATAPATH_TICK_SHIFT) /* idle; hosts wait 30 s */

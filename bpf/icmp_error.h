@@ -9,7 +9,7 @@
  */
 
 #include "drop.h"
-#include "packet.h"
+#include "packet_read.h"
 #include "protocol.h"
 #include "rewrite.h"
 

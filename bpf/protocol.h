@@ -8,7 +8,7 @@
  * has the ports 0.
  */
 
-#include "packet.h"
+#include "packet_read.h"
 
 /* Not all of them are in the kernel's own headers. */
 enum {

@@ -6,6 +6,7 @@
 
 #include "drop.h"
 #include "forward.h"
+#include "packet_read.h"
 #include "refuse.h"
 #include "rewrite.h"
 #include "route.h"
