@@ -546,74 +546,6 @@ static void test_send_refuses_what_is_no_record(void **state _unused_)
     assert_int_equal(t.server_side.closed, 0);
 }
 
-static void test_listen(void **state _unused_)
-{
-    struct pollfd ready;
-    struct stat status;
-    int fd = channel_listen(t.path, geteuid());
-
-    assert_true(fd >= 0);
-    assert_int_equal(lstat(t.path, &status), 0);
-    assert_true(S_ISSOCK(status.st_mode));
-    assert_int_equal(status.st_mode & 0777, 0600);
-    assert_int_equal(status.st_uid, geteuid());
-    assert_true(fcntl(fd, F_GETFD) & FD_CLOEXEC);
-    want_line("another instance is running");
-    assert_int_equal(channel_listen(t.path, geteuid()), -EADDRINUSE);
-    assert_int_equal(t.lines, 1);
-    ready = (struct pollfd){.fd = fd, .events = POLLIN};
-    assert_int_equal(poll(&ready, 1, 0), 0); /* the running one has not noticed */
-    close(fd);
-    fd = channel_listen(t.path, geteuid()); /* nobody has the old one any more */
-    assert_true(fd >= 0);
-    close(raw_connect());
-    close(fd);
-    if (geteuid() == 0) {
-        fd = channel_listen(t.path, 4242);
-        assert_true(fd >= 0);
-        close(fd);
-        assert_int_equal(lstat(t.path, &status), 0);
-        assert_int_equal(status.st_uid, 4242);
-        assert_int_equal(status.st_mode & 0777, 0600);
-    }
-}
-
-static void test_listen_refuses(void **state _unused_)
-{
-    char path[256];
-    int fd = open(t.path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
-
-    assert_true(fd >= 0);
-    close(fd);
-    assert_int_equal(channel_listen(t.path, geteuid()), -EEXIST);
-    assert_int_equal(access(t.path, F_OK), 0);
-    snprintf(path, sizeof(path), "%s/none/planner.sock", t.directory);
-    assert_int_equal(channel_listen(path, geteuid()), -ENOENT);
-    memset(path, 'a', sizeof(path) - 1);
-    path[sizeof(path) - 1] = '\0';
-    assert_int_equal(channel_listen(path, geteuid()), -ENAMETOOLONG);
-    assert_int_equal(channel_listen("", geteuid()), -EINVAL);
-    assert_int_equal(channel_connect(t.base, path, 0, &client_callbacks, &t.client_side, &t.client),
-                     -ENAMETOOLONG);
-}
-
-static void test_serve_refuses_other_sockets(void **state _unused_)
-{
-    static const int types[] = {SOCK_STREAM, SOCK_SEQPACKET}; /* the second does not listen */
-
-    want_line("no listening Unix socket");
-    for (size_t i = 0; i < ARRAY_SIZE(types); i++) {
-        int fd = socket(AF_UNIX, types[i] | SOCK_CLOEXEC, 0);
-
-        assert_true(fd >= 0);
-        assert_int_equal(channel_serve(t.base, fd, 0, &server_callbacks, &t.server_side, &t.server),
-                         -EINVAL);
-        assert_null(t.server);
-        close(fd);
-    }
-    assert_int_equal(t.lines, 2);
-}
-
 #define CASE(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int main(void)
@@ -638,9 +570,6 @@ int main(void)
         CASE(test_close_from_outside),
         CASE(test_turns_are_bounded),
         CASE(test_send_refuses_what_is_no_record),
-        CASE(test_listen),
-        CASE(test_listen_refuses),
-        CASE(test_serve_refuses_other_sockets),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
