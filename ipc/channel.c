@@ -23,6 +23,7 @@ struct channel {
     struct channel_owner owner;
     unsigned state;
     bool closing;
+    const char *reason; /* why a handler fails */
     struct arena arena; /* of the record that is being handled */
     unsigned char data[RECORD_SIZE_LIMIT];
 };
@@ -92,9 +93,10 @@ static void channel_dispatch(struct channel *channel, const struct record *recor
             channel_refuse(channel, type, "not allowed in this state", EPROTO);
             return;
         }
+        channel->reason = "it could not be taken in";
         error = rule->handle(channel->context, record);
         if (error < 0)
-            channel_refuse(channel, type, "it could not be taken in", -error);
+            channel_refuse(channel, type, channel->reason, -error);
         return;
     }
     channel_refuse(channel, type, "not for this side of the connection", EPROTO);
@@ -187,6 +189,12 @@ int channel_send_record(struct channel *channel, const struct record *record)
     int error = record_pack(record, &buffer);
 
     return error ? error : channel_send(channel, &buffer);
+}
+
+int channel_explain(struct channel *channel, int error, const char *reason)
+{
+    channel->reason = reason;
+    return error;
 }
 
 void channel_set_state(struct channel *channel, unsigned state)

@@ -47,6 +47,10 @@ int channel_send(struct channel *channel, const struct record_buffer *buffer) _m
 /* Packs and sends in one go. */
 int channel_send_record(struct channel *channel, const struct record *record) _must_check_;
 
+/* From inside of a handler that is going to fail: why, a constant text, for the line in the log.
+ * Returns `error`. */
+int channel_explain(struct channel *channel, int error, const char *reason);
+
 /* The state that decides which records are allowed, 0-31; 0 after connecting. */
 void channel_set_state(struct channel *channel, unsigned state);
 unsigned channel_state(const struct channel *channel);

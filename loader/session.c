@@ -118,12 +118,8 @@ static void session_on_retry(evutil_socket_t fd, short events, void *context)
 
 static int session_begin(struct session *session, const struct record *record, bool snapshot)
 {
-    if (record->generation <= session->generation && channel_state(session->channel) != STATE_NEW) {
-        log_warning("the planner's generation does not grow",
-                    log_number("generation", (int64_t)record->generation),
-                    log_number("last", (int64_t)session->generation));
-        return -EBADMSG;
-    }
+    if (record->generation <= session->generation && channel_state(session->channel) != STATE_NEW)
+        return channel_explain(session->channel, -EBADMSG, "its generation does not grow");
     session->generation = record->generation;
     session->answer_due = false;
     apply_begin(session->apply, snapshot);
@@ -141,6 +137,8 @@ static int session_on_change(void *context, const struct record *record)
     return session_begin(context, record, false);
 }
 
+static const char another_generation[] = "it belongs to another generation";
+
 static int session_on_entries(void *context, const struct record *record)
 {
     struct session *session = context;
@@ -148,12 +146,9 @@ static int session_on_entries(void *context, const struct record *record)
     int error;
 
     if (record->generation != session->generation)
-        return -EBADMSG;
+        return channel_explain(session->channel, -EBADMSG, another_generation);
     error = apply_stage(session->apply, record->entries.items, record->entries.count, &why);
-    if (error)
-        log_error("the planner's generation is refused", log_string("reason", why),
-                  log_number("generation", (int64_t)record->generation));
-    return error;
+    return error ? channel_explain(session->channel, error, why) : 0;
 }
 
 static size_t session_entries(const struct session *session)
@@ -183,7 +178,7 @@ static int session_on_commit(void *context, const struct record *record)
     int error;
 
     if (record->generation != session->generation)
-        return -EBADMSG;
+        return channel_explain(session->channel, -EBADMSG, another_generation);
     error = apply_commit(session->apply, &result);
     channel_set_state(session->channel, STATE_READY);
     session_answer(session, &result);

@@ -135,6 +135,8 @@ void loader_session_pump(struct loader_session *session)
         session->idle(session->context);
 }
 
+static const char unexpected[] = "it answers a generation that was not sent";
+
 /* Whether a loader can have an answer to this generation: on this connection it was sent one, and
  * not one that is still to come. */
 static bool session_expects(const struct loader_session *session, uint64_t generation)
@@ -147,7 +149,7 @@ static int on_acknowledge(void *context, const struct record *record)
     struct loader_session *session = context;
 
     if (!session_expects(session, record->generation))
-        return -EPROTO;
+        return channel_explain(session->channel, -EPROTO, unexpected);
     if (record->generation < session->generation || session->phase == PHASE_ENTRIES)
         return 0; /* an earlier generation came through after all */
     plan_settle(session->plan, session->plan_generation);
@@ -175,7 +177,7 @@ static int on_refuse(void *context, const struct record *record)
     struct loader_session *session = context;
 
     if (!session_expects(session, record->generation))
-        return -EPROTO;
+        return channel_explain(session->channel, -EPROTO, unexpected);
     session_note_refusal(session, record);
     if (record->generation == session->generation && session->phase == PHASE_ANSWER) {
         session->phase = PHASE_READY;

@@ -37,7 +37,7 @@ struct watcher_session {
 static int session_count(struct watcher_session *session, const struct record *record)
 {
     if (record->generation != session->received + 1)
-        return -EPROTO;
+        return channel_explain(session->channel, -EPROTO, "its generation is not the next one");
     session->received = record->generation;
     session->work(session->context);
     return 0;

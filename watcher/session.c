@@ -164,7 +164,7 @@ static int on_acknowledge(void *context, const struct record *record)
     struct session *session = context;
 
     if (record->generation < session->acknowledged || record->generation > session->sent)
-        return -EPROTO;
+        return channel_explain(session->channel, -EPROTO, "that was not sent, or is settled");
     session->acknowledged = record->generation;
     session_wake(session);
     return 0;
@@ -176,7 +176,7 @@ static int on_scope(void *context, const struct record *record)
     struct session *session = context;
 
     if (session->scopes == 0)
-        return -EPROTO;
+        return channel_explain(session->channel, -EPROTO, "no pods were listed since the last one");
     session->scopes--;
     session->scope(session->context, record->all_pods);
     return 0;

@@ -87,9 +87,12 @@ static int on_record(void *context, const struct record *record)
     return side->answer;
 }
 
+static int on_explained(void *context, const struct record *record);
+
 static const struct channel_rule server_rules[] = {
     {RECORD_SYNC_BEGIN, 1U << 0, on_record},
     {RECORD_SYNC_END, 1U << 1, on_record},
+    {RECORD_SCOPE, 1U << 0, on_explained},
 };
 static const struct channel_rule client_rules[] = {
     {RECORD_ACKNOWLEDGE, 1U << 0, on_record},
@@ -265,6 +268,19 @@ static void raw_refused(int fd, const char *reason)
     assert_int_equal(t.server_side.taken, 0);
     assert_true(raw_is_closed(fd));
     close(fd);
+}
+
+static int on_explained(void *context, const struct record *record _unused_)
+{
+    return channel_explain(((struct side *)context)->channel, -EPROTO, "a reason of its own");
+}
+
+/* A handler that says why makes no second line. */
+static void test_handler_explains(void **state _unused_)
+{
+    connect_both();
+    send_ok(&t.client_side, RECORD_SCOPE, 1);
+    refused_with("record=scope", "reason=\"a reason of its own\"");
 }
 
 static void test_garbage(void **state _unused_)
@@ -555,6 +571,7 @@ int main(void)
         CASE(test_wrong_state),
         CASE(test_wrong_type),
         CASE(test_handler_refuses),
+        CASE(test_handler_explains),
         CASE(test_garbage),
         CASE(test_oversized),
         CASE(test_descriptors_are_not_taken),

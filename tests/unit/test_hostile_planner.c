@@ -22,7 +22,7 @@
 
 enum {
     CAPACITY = 128,
-    LINES_MOST = 3,          /* of a connection: it came, what was wrong, it went */
+    LINES_MOST = 2,          /* of a connection: tables that cannot be, and why it was closed */
     MEMORY_MOST = 256 << 10, /* bytes more at the end than in the beginning */
     CHECK_EVERY = 500,
 };
