@@ -8,7 +8,7 @@
  * all routing rules and may leave by any interface.
  */
 
-#include "count.h"
+#include "drop.h"
 #include "masquerade.h"
 #include "packet.h"
 #include "path_mtu.h"
@@ -297,12 +297,14 @@ static __always_inline int hop_send(struct __sk_buff *skb, const struct packet *
     return bpf_redirect_neigh(hop->ifindex, &next, sizeof(next), 0);
 }
 
-/* Sends a copy of the frame, where the next hop's link-layer address is known. */
-static __always_inline int hop_send_copy(struct __sk_buff *skb, const struct hop *hop)
+/* Sends a copy of the frame, where the next hop's link-layer address is known. Else it counts its
+ * drop: the last fragment, which is no copy, has the kernel ask for the address. */
+static __always_inline int hop_send_copy(struct __sk_buff *skb, const struct packet *packet,
+                                         const struct hop *hop)
 {
     skb->mark = config.mark;
-    if (hop->state == HOP_RESOLVED)
-        bpf_clone_redirect(skb, hop->ifindex, 0);
+    if (hop->state != HOP_RESOLVED || bpf_clone_redirect(skb, hop->ifindex, 0) < 0)
+        drop_note(skb, packet, DROP_NO_ROUTE);
     return VERDICT_PASS;
 }
 

@@ -78,7 +78,7 @@ __noinline int gateway_send_parts(struct __sk_buff *skb, struct packet *packet,
         count_policy(packet->policy, packet->length);
         if (!packet->more)
             return hop_send(skb, packet, &hop);
-        hop_send_copy(skb, &hop);
+        hop_send_copy(skb, packet, &hop);
     }
     return verdict_drop(skb, packet, error ? error : REASON(DROP_INTERNAL));
 }

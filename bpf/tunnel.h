@@ -275,7 +275,7 @@ __noinline int tunnel_send(struct __sk_buff *skb, struct packet *packet, const s
         return verdict_drop(skb, packet, REASON(DROP_INTERNAL));
     count(skb, counter);
     count_policy(packet->policy, packet->length);
-    return packet->more ? hop_send_copy(skb, &hop) : hop_send(skb, packet, &hop);
+    return packet->more ? hop_send_copy(skb, packet, &hop) : hop_send(skb, packet, &hop);
 }
 
 /* The same for what is not worth another try where it is too big. Returns the verdict. */

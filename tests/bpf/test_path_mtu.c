@@ -263,6 +263,22 @@ static void test_what_may_be_fragmented_is_over_ipv6(void **state)
     expect_split(*state, &spec, &over_ipv6);
 }
 
+/* Nothing waits for the next hop's address but the last part, by which the kernel asks for it. */
+static void test_what_is_lost_of_fragments_is_counted(void **state)
+{
+    struct packet_spec spec = datagram(3400);
+    struct harness *harness = *state;
+    struct frame frame;
+
+    put_worker(harness, NODE_UNSEEN);
+    spec.fragment = 0;
+    worker_build(&frame, &spec);
+    harness_egress(harness, &frame);
+    assert_int_equal(harness->verdict, TC_ACT_REDIRECT);
+    assert_int_equal(get_counter(harness, COUNT_ENCAPSULATED).packets, 3);
+    assert_int_equal(get_counter(harness, DROP_NO_ROUTE).packets, 2);
+}
+
 /* A fragment keeps its place, and the last part of it says whether more follow. */
 static void test_fragments_of_fragments(void **state)
 {
@@ -429,6 +445,7 @@ int main(void)
         TEST(test_it_is_forgotten),
         TEST(test_what_may_be_fragmented_is),
         TEST(test_what_may_be_fragmented_is_over_ipv6),
+        TEST(test_what_is_lost_of_fragments_is_counted),
         TEST(test_fragments_of_fragments),
         TEST(test_answers_are_fragmented),
         TEST(test_what_is_not_fragmented),
