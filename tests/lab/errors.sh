@@ -74,6 +74,20 @@ protocols() {
     only_the_egress_ip
 }
 
+# Less room behind the gateway than in the tunnel: it makes the fragments that the pod allows.
+fragments_by_the_gateway() {
+    local route before
+    route=$(ip -n $A -4 route show default)
+    ip -n $A route change $route mtu lock 1300
+    lab_sources_reset
+    before=$(lab_counter $A COUNT_TRANSLATED_OUT)
+    expect_equal "a datagram of 1350 bytes" \
+        "$(probe nginx datagram $SERVER $ECHO_PORT 1350 free)" same
+    [ "$(lab_counter $A COUNT_TRANSLATED_OUT)" -ge $((before + 2)) ] # in two
+    only_the_egress_ip
+    ip -n $A route change $route mtu 1500
+}
+
 errors_cases() { # [WORDS]
     lab_case "${1:-}errors of the gateway, a router and the server reach the pod" hops
     lab_case "${1:-}large datagrams and pings go both ways as fragments" large
@@ -100,4 +114,5 @@ errors_run() { # PROTOCOL...
     lab_wait 30 lab_row_is $A "172.22.48.4 0.0.0.0/0 $A $A"
     errors_of v4
     errors_cases
+    lab_case "what may be fragmented is, by the gateway" fragments_by_the_gateway
 }

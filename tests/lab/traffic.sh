@@ -22,6 +22,12 @@ lab_policy() { # FILE
     lab_apply policy <"$LAB_ROOT/tests/lab/manifests/$1.yaml"
 }
 
+# The one named fixed, with another node as its gateway.
+lab_policy_selects() { # HOSTNAME
+    sed "s/kubernetes.io\/hostname: .*/kubernetes.io\/hostname: $1/" \
+        "$LAB_ROOT/tests/lab/manifests/fixed.yaml" | lab_apply policy
+}
+
 lab_ping() { # NAMESPACE [ADDRESS]
     lab_in "$1" "$LAB_TOOLS/ask" ping "${2:-$LAB_SERVER}" 0 -t 1000
 }
