@@ -14,7 +14,14 @@
 #define preserve_access_index annotate("kernel")
 #include "bpf/kernel.h"
 
-enum { ORIGINAL = 2, REPLY = 3, RELATED_REPLY = 4, MASQUERADED = 1 << 4, OTHER_STATUS = 1 << 3 };
+enum {
+    RELATED = 1,
+    ORIGINAL = 2,
+    REPLY = 3,
+    RELATED_REPLY = 4,
+    MASQUERADED = 1 << 4,
+    OTHER_STATUS = 1 << 3
+};
 
 static struct nf_conn connection;
 
@@ -146,6 +153,125 @@ static void test_the_host_is_told_of_its_own_packet(void **state)
                         frame.length - FRAME_ETHERNET);
 }
 
+static struct packet_spec masqueraded(uint16_t port)
+{
+    struct packet_spec sent = from_pod;
+
+    sent.source = NODE_OWN;
+    sent.source_port = port;
+    return sent;
+}
+
+/* The other end's view of a packet. */
+static struct packet_spec turned(const struct packet_spec *spec)
+{
+    struct packet_spec back = *spec;
+
+    back.source = spec->destination;
+    back.destination = spec->source;
+    back.source_port = spec->destination_port;
+    back.destination_port = spec->source_port;
+    return back;
+}
+
+/* An ICMP error from one address to another about a packet. */
+static void error_build(struct frame *frame, const char *source, const char *destination,
+                        const struct packet_spec *about)
+{
+    const struct packet_spec error = {
+        .source = source,
+        .destination = destination,
+        .protocol = IPPROTO_ICMP,
+        .icmp_type = 3,
+    };
+    struct frame quoted;
+
+    frame_build(&quoted, mac_router, mac_uplink, about);
+    frame_build_error(frame, mac_router, mac_uplink, &error, 0, &quoted, 28 + about->payload);
+}
+
+/* The gateway gives the worker what a frame holds, for a pod of this node. */
+static void receive(struct harness *harness, const struct frame *inner)
+{
+    struct frame frame = *inner;
+
+    put_node(harness, NODE_OTHER, NODE_GATEWAY);
+    frame_encapsulate(&frame, mac_uplink, mac_gateway, NODE_OTHER, NODE_OWN, 77, 50000, TEST_VNI);
+    harness_ingress(harness, &frame);
+    assert_int_equal(harness->verdict, VERDICT_PASS);
+}
+
+/* What a router says about the pod's packet is about the host's, once it is here. */
+static void test_errors_are_about_what_the_host_has_sent(void **state)
+{
+    struct packet_spec sent = masqueraded(45000);
+    struct harness *harness = *state;
+    struct frame error, expected;
+
+    setup(harness, &from_pod);
+    conntrack_set(&from_pod, ORIGINAL, MASQUERADED);
+    expect_tunnel(harness, &sent, &from_pod);
+    error_build(&error, "198.51.100.1", POD, &from_pod);
+    error_build(&expected, "198.51.100.1", NODE_OWN, &sent);
+    memcpy(expected.data, mac_uplink, sizeof(mac_uplink));
+    memcpy(expected.data + 6, mac_gateway, sizeof(mac_gateway));
+    receive(harness, &error);
+    assert_frame(&harness->out, &expected);
+}
+
+/* One of a flow that no CNI has masqueraded stays as it is. */
+static void test_other_errors_stay(void **state)
+{
+    struct harness *harness = *state;
+    struct frame error;
+
+    setup(harness, &from_pod);
+    error_build(&error, "198.51.100.1", POD, &from_pod);
+    receive(harness, &error);
+    memcpy(error.data, mac_uplink, sizeof(mac_uplink));
+    memcpy(error.data + 6, mac_gateway, sizeof(mac_gateway));
+    assert_frame(&harness->out, &error);
+}
+
+/* The pod's own errors are about what it has received. */
+static void test_errors_of_a_pod_are_turned_back(void **state)
+{
+    struct packet_spec sent = masqueraded(45000), received = turned(&sent);
+    struct packet_spec original = turned(&from_pod);
+    struct harness *harness = *state;
+    struct frame error, expected;
+
+    setup(harness, &from_pod);
+    conntrack_set(&from_pod, RELATED, MASQUERADED);
+    error_build(&error, NODE_OWN, SERVER, &received);
+    error_build(&expected, POD, SERVER, &original);
+    harness_egress(harness, &error);
+    assert_tunnel(harness, VERDICT_PASS, &expected, mac_gateway, mac_uplink, NODE_OWN, NODE_OTHER);
+}
+
+/* A CNI may give a flow another port while it lasts; answers go to the one that it has. */
+static void test_the_port_of_a_flow_may_change(void **state)
+{
+    struct packet_spec answer = turned(&from_pod), delivered;
+    struct harness *harness = *state;
+    struct frame frame, expected;
+
+    setup(harness, &from_pod);
+    conntrack_set(&from_pod, ORIGINAL, MASQUERADED);
+    for (uint16_t port = 45000; port <= 45001; port++) {
+        struct packet_spec sent = masqueraded(port);
+
+        worker_build(&frame, &sent);
+        harness_egress(harness, &frame);
+        harness_egress(harness, &frame); /* the flow is known */
+        frame_build(&frame, mac_uplink, mac_gateway, &answer);
+        receive(harness, &frame);
+        delivered = turned(&sent);
+        frame_build(&expected, mac_uplink, mac_gateway, &delivered);
+        assert_frame(&harness->out, &expected);
+    }
+}
+
 /* What the node sends itself, and what was not masqueraded, is not a pod's. */
 static void test_others_pass(void **state)
 {
@@ -193,6 +319,13 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_masqueraded_are_turned_back, harness_setup,
                                         harness_teardown),
         cmocka_unit_test_setup_teardown(test_the_host_is_told_of_its_own_packet, harness_setup,
+                                        harness_teardown),
+        cmocka_unit_test_setup_teardown(test_errors_are_about_what_the_host_has_sent, harness_setup,
+                                        harness_teardown),
+        cmocka_unit_test_setup_teardown(test_other_errors_stay, harness_setup, harness_teardown),
+        cmocka_unit_test_setup_teardown(test_errors_of_a_pod_are_turned_back, harness_setup,
+                                        harness_teardown),
+        cmocka_unit_test_setup_teardown(test_the_port_of_a_flow_may_change, harness_setup,
                                         harness_teardown),
         cmocka_unit_test_setup_teardown(test_others_pass, harness_setup, harness_teardown),
         cmocka_unit_test_setup_teardown(test_unreadable_is_none, harness_setup, harness_teardown),
