@@ -90,7 +90,7 @@ static void prepare_talk(void)
         if (kind == KIND_POLICY)
             say(RECORD_OBJECT, 0, &policy);
         for (int i = 0; kind == KIND_POD && i < PODS; i++) {
-            char uid[8], address[16];
+            char uid[16], address[32];
 
             snprintf(uid, sizeof(uid), "uid-%d", i);
             snprintf(address, sizeof(address), "10.0.0.%d", i + 1);
