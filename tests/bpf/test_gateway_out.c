@@ -320,6 +320,43 @@ static void test_flows_share_ways(void **state)
     assert_in_range(change_ways(harness, way_leave), 14, 16);
 }
 
+/* Which of two next hops have flows to that server that differ in their source port: 1, 2, or 3. */
+static int next_hops_of(struct harness *harness, const char *server)
+{
+    struct packet_spec spec = gateway_udp_out;
+    int hops = 0;
+
+    spec.destination = server;
+    for (spec.source_port = 10000; spec.source_port < 10064; spec.source_port++) {
+        gateway_receive(harness, &spec);
+        assert_int_equal(harness->verdict, TC_ACT_REDIRECT);
+        if (memcmp(harness->out.data, mac_gateway, sizeof(mac_gateway)) == 0)
+            hops |= 1;
+        else if (memcmp(harness->out.data, mac_second_gateway, sizeof(mac_second_gateway)) == 0)
+            hops |= 2;
+        else
+            fail_msg("sent to neither of the next hops");
+    }
+    return hops;
+}
+
+/* By a hash that has a seed of the machine's own, so one server's flows may have one of them. */
+static void test_flows_are_spread_over_next_hops(void **state)
+{
+    static const char *const servers[] = {"192.0.2.10", "192.0.2.11", "192.0.2.12", "192.0.2.13"};
+    struct harness *harness = *state;
+    int spread = 0;
+
+    gateway_put(harness);
+    assert_int_equal(system("sysctl -qw net.ipv4.fib_multipath_hash_policy=1 && ip route add "
+                            "192.0.2.0/24 nexthop via 10.0.0.2 nexthop via 10.0.1.2"),
+                     0);
+    for (size_t i = 0; i < sizeof(servers) / sizeof(servers[0]); i++)
+        spread |= next_hops_of(harness, servers[i]) == 3;
+    assert_int_equal(system("ip route del 192.0.2.0/24"), 0);
+    assert_true(spread);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, harness_setup, harness_teardown)
 
 int main(void)
@@ -343,6 +380,7 @@ int main(void)
         TEST(test_merged_datagrams),
         TEST(test_fragment_of_the_tunnel),
         TEST(test_flows_share_ways),
+        TEST(test_flows_are_spread_over_next_hops),
     };
 
     return cmocka_run_group_tests(tests, harness_network, NULL);
