@@ -158,7 +158,7 @@ LAYOUT_OBJECTS := $(RELEASES)/layout/loader/object_maps.o $(RELEASES)/layout/loa
 
 $(RELEASES)/program/bpf/egressgw.bpf.o: bpf/egressgw.bpf.c
 	@mkdir -p $(@D)
-	$(call say,BPF)$(CLANG) $(BPF_CFLAGS) -fwrapv -c $< -o $@
+	$(call say,BPF)$(CLANG) $(BPF_CFLAGS) -DTUNNEL_HOP_LIMIT=65 -c $< -o $@
 
 $(RELEASES)/program/bpf/egressgw.skel.h: $(RELEASES)/program/bpf/egressgw.bpf.o
 	$(call say,SKEL)$(BPFTOOL) gen skeleton $< name egressgw_bpf > $@
