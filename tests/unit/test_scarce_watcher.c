@@ -302,7 +302,7 @@ static void what_is_told(void **state)
     it.config.pods = PODS_ALL;
     it.learn = true;
     /* The kernel takes its time to end an inotify. */
-    assert_true(scarce_each(7, tell_once, NULL) > 50);
+    assert_true(scarce_each(7, tell_once, NULL) > 20);
     unlink(it.file);
     rmdir(it.directory);
 }
