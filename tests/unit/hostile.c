@@ -32,6 +32,23 @@ void hostile_say(struct hostile_talk *talk, const struct record *record)
     assert_int_equal(record_pack(record, &talk->records[talk->count++]), 0);
 }
 
+void hostile_say_report(struct hostile_talk *talk, bool first, bool last, uint32_t from)
+{
+    struct status_entry entries[20] = {0};
+    struct record record = {.type = RECORD_STATUS};
+
+    for (uint32_t i = 0; i < ARRAY_SIZE(entries); i++) {
+        entries[i].kind = STATUS_EGRESS;
+        entries[i].address = ip_addr_from_v4(htobe32(0x0b000000 + from + i));
+        entries[i].number = 6;
+    }
+    record.status.items = entries;
+    record.status.count = ARRAY_SIZE(entries);
+    record.status.first = first;
+    record.status.last = last;
+    hostile_say(talk, &record);
+}
+
 static void change_bytes(struct record_buffer *record, uint64_t *seed)
 {
     for (uint32_t times = 1 + sample_number(seed, 4); times && record->length; times--)
@@ -168,6 +185,13 @@ void hostile_send(struct event_base *base, int listener, const struct hostile_ta
     assert_true(fd >= 0);
     assert_int_equal(connect(fd, (struct sockaddr *)&address, size), 0);
     hostile_say_on(base, fd, talk, deaf);
+}
+
+void hostile_send_one(int fd, const struct hostile_talk *talk, size_t at)
+{
+    const struct record_buffer *record = &talk->records[at];
+
+    assert_int_equal(send(fd, record->data, record->length, MSG_NOSIGNAL), record->length);
 }
 
 int hostile_accept(struct event_base *base, int listener)

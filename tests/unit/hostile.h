@@ -19,6 +19,9 @@ struct hostile_talk {
 /* Packs a record and appends it. */
 void hostile_say(struct hostile_talk *talk, const struct record *record);
 
+/* Appends a report, or a part of it, of twenty egress IPs, beginning with this number of one. */
+void hostile_say_report(struct hostile_talk *talk, bool first, bool last, uint32_t from);
+
 /* Changes it: bytes, lengths, counts, types, generations, order, repetitions, an early end. */
 void hostile_mutate(struct hostile_talk *talk, uint64_t *seed);
 
@@ -29,6 +32,9 @@ void hostile_send(struct event_base *base, int listener, const struct hostile_ta
 
 /* The same on a connection that there is. */
 void hostile_say_on(struct event_base *base, int fd, const struct hostile_talk *talk, bool deaf);
+
+/* Sends one record of it, all of which has to be taken. */
+void hostile_send_one(int fd, const struct hostile_talk *talk, size_t at);
 
 /* Where the side under test is the one that connects: a listening socket in a directory of its own,
  * and its path; and both gone again. */

@@ -148,39 +148,15 @@ static void say(struct hostile_talk *talk, enum record_type type, uint64_t gener
     hostile_say(talk, &record);
 }
 
-static void say_report(struct hostile_talk *talk, bool first, bool last, uint32_t from)
-{
-    struct status_entry entries[20] = {0};
-    struct record record = {.type = RECORD_STATUS};
-
-    for (uint32_t i = 0; i < ARRAY_SIZE(entries); i++) {
-        entries[i].kind = STATUS_EGRESS;
-        entries[i].address = ip_addr_from_v4(htobe32(0x0b000000 + from + i));
-        entries[i].number = 6;
-    }
-    record.status.items = entries;
-    record.status.count = ARRAY_SIZE(entries);
-    record.status.first = first;
-    record.status.last = last;
-    hostile_say(talk, &record);
-}
-
 /* What a loader says until it is through with a generation that had no room at first. */
 static void say_all(struct hostile_talk *talk, uint64_t generation)
 {
     talk->count = 0;
-    say_report(talk, true, false, 0);
-    say_report(talk, false, true, 20);
+    hostile_say_report(talk, true, false, 0);
+    hostile_say_report(talk, false, true, 20);
     say(talk, RECORD_REFUSE, generation);
     say(talk, RECORD_ACKNOWLEDGE, generation);
-    say_report(talk, true, true, 0);
-}
-
-static void send_one(int fd, const struct hostile_talk *talk, size_t at)
-{
-    const struct record_buffer *record = &talk->records[at];
-
-    assert_int_equal(send(fd, record->data, record->length, MSG_NOSIGNAL), record->length);
+    hostile_say_report(talk, true, true, 0);
 }
 
 /* The next loader has all tables as they are planned, and changes go on. */
@@ -196,7 +172,7 @@ static void assert_resyncs(void)
     assert_int_equal(counts[TABLE_ENDPOINTS], PODS);
     say_all(&honest, generation);
     for (size_t i = 0; i < honest.count; i++)
-        send_one(fd, &honest, i);
+        hostile_send_one(fd, &honest, i);
     assert_false(hostile_is_closed(it.base, fd));
     add_pod(PODS);
     assert_int_equal(hear_generation(fd, RECORD_CHANGE, counts), generation + 1);
@@ -264,7 +240,7 @@ static void types_of_others(void **state)
         talk.count = 0;
         hostile_say(&talk, &record);
         it.lines = 0;
-        send_one(fd, &talk, 0);
+        hostile_send_one(fd, &talk, 0);
         assert_closed(fd, "not for this side");
     }
     assert_resyncs();
@@ -285,7 +261,7 @@ static void answers_too_early(void **state)
          type += RECORD_REFUSE - RECORD_ACKNOWLEDGE) {
         talk.count = it.lines = 0;
         say(&talk, type, generation + 1);
-        send_one(fd, &talk, 0);
+        hostile_send_one(fd, &talk, 0);
         assert_closed(fd, "record=");
         fd = hostile_accept(it.base, it.listener);
         assert_int_equal(hear_generation(fd, RECORD_SNAPSHOT, counts), ++generation);
@@ -311,7 +287,7 @@ static void answer_before_the_snapshot(void **state)
     fd = hostile_accept(it.base, listener);
     talk.count = 0;
     say(&talk, RECORD_ACKNOWLEDGE, 0);
-    send_one(fd, &talk, 0);
+    hostile_send_one(fd, &talk, 0);
     assert_closed(fd, "record=acknowledge");
     loader_session_free(session);
     plan_free(plan);
@@ -330,7 +306,7 @@ static void refusals_without_end(void **state)
     say(&talk, RECORD_REFUSE, hear_generation(fd, RECORD_SNAPSHOT, counts));
     it.lines = 0;
     for (int i = 0; i < 1000; i++) {
-        send_one(fd, &talk, 0);
+        hostile_send_one(fd, &talk, 0);
         assert_false(hostile_is_closed(it.base, fd));
     }
     assert_int_equal(it.lines, 1);
@@ -352,8 +328,8 @@ static void report_without_end(void **state)
     it.lines = 0;
     for (uint32_t from = 0; !it.lines && from < 4 * STATUS_REPORT_LIMIT; from += 20) {
         talk.count = 0;
-        say_report(&talk, from == 0, false, from);
-        send_one(fd, &talk, 0);
+        hostile_say_report(&talk, from == 0, false, from);
+        hostile_send_one(fd, &talk, 0);
         event_base_loop(it.base, EVLOOP_NONBLOCK);
     }
     assert_closed(fd, "record=status");

@@ -143,41 +143,16 @@ static void say(struct hostile_talk *talk, enum record_type type, uint64_t gener
     hostile_say(talk, &(struct record){.type = type, .generation = generation, .all_pods = true});
 }
 
-/* A report, or a part of it, whose entries begin with this address. */
-static void say_report(struct hostile_talk *talk, bool first, bool last, uint32_t from)
-{
-    struct status_entry entries[20] = {0};
-    struct record record = {.type = RECORD_STATUS};
-
-    for (uint32_t i = 0; i < ARRAY_SIZE(entries); i++) {
-        entries[i].kind = STATUS_EGRESS;
-        entries[i].address = ip_addr_from_v4(htobe32(0x0b000000 + from + i));
-        entries[i].number = 6;
-    }
-    record.status.items = entries;
-    record.status.count = ARRAY_SIZE(entries);
-    record.status.first = first;
-    record.status.last = last;
-    hostile_say(talk, &record);
-}
-
 /* What a planner says from its connection on. */
 static void say_all(struct hostile_talk *talk, uint64_t generation)
 {
     talk->count = 0;
     say(talk, RECORD_ACKNOWLEDGE, 1);
-    say_report(talk, true, false, 0);
-    say_report(talk, false, true, 20);
+    hostile_say_report(talk, true, false, 0);
+    hostile_say_report(talk, false, true, 20);
     say(talk, RECORD_ACKNOWLEDGE, generation);
     say(talk, RECORD_SCOPE, 0);
-    say_report(talk, true, true, 0);
-}
-
-static void send_one(int fd, const struct hostile_talk *talk, size_t at)
-{
-    const struct record_buffer *record = &talk->records[at];
-
-    assert_int_equal(send(fd, record->data, record->length, MSG_NOSIGNAL), record->length);
+    hostile_say_report(talk, true, true, 0);
 }
 
 /* The next planner hears everything, is told what it asks for, and changes go on. */
@@ -190,7 +165,7 @@ static void assert_resyncs(void)
     assert_int_equal(hear_all(fd), RECORDS);
     say_all(&honest, RECORDS);
     for (size_t i = 0; i < honest.count; i++)
-        send_one(fd, &honest, i);
+        hostile_send_one(fd, &honest, i);
     assert_true(hostile_hear(it.base, fd, &it.arena, &record));
     assert_int_equal(record.type, RECORD_SYNC_BEGIN);
     assert_int_equal(record.kind, KIND_POD);
@@ -262,7 +237,7 @@ static void types_of_others(void **state)
 
         talk.count = it.lines = 0;
         hostile_say(&talk, &record);
-        send_one(fd, &talk, 0);
+        hostile_send_one(fd, &talk, 0);
         assert_closed(fd, "not for this side");
     }
     assert_resyncs();
@@ -282,9 +257,9 @@ static void acknowledgements(void **state)
         talk.count = it.lines = 0;
         say(&talk, RECORD_ACKNOWLEDGE, wrong[i][0]);
         say(&talk, RECORD_ACKNOWLEDGE, wrong[i][1]);
-        send_one(fd, &talk, 0);
+        hostile_send_one(fd, &talk, 0);
         assert_false(hostile_is_closed(it.base, fd));
-        send_one(fd, &talk, 1);
+        hostile_send_one(fd, &talk, 1);
         assert_closed(fd, "record=acknowledge");
     }
     assert_resyncs();
@@ -300,7 +275,7 @@ static void scopes_without_end(void **state)
     assert_int_equal(hear_all(fd), RECORDS);
     say(&talk, RECORD_SCOPE, 0);
     for (int i = 0; i < 5; i++) {
-        send_one(fd, &talk, 0);
+        hostile_send_one(fd, &talk, 0);
         assert_false(hostile_is_closed(it.base, fd)); /* it hears the list to its end, too */
     }
     assert_int_equal(it.asked, 5);
@@ -324,8 +299,8 @@ static void report_without_end(void **state)
     it.lines = 0;
     for (uint32_t from = 0; !it.lines && from < 4 * STATUS_REPORT_LIMIT; from += 20) {
         talk.count = 0;
-        say_report(&talk, from == 0, false, from);
-        send_one(fd, &talk, 0);
+        hostile_say_report(&talk, from == 0, false, from);
+        hostile_send_one(fd, &talk, 0);
         event_base_loop(it.base, EVLOOP_NONBLOCK);
     }
     assert_closed(fd, "record=status");
