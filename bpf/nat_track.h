@@ -8,13 +8,34 @@
 #include "packet.h"
 #include "rewrite.h"
 
+struct tcp_scale_option {
+    __u8 kind;
+    __u8 length;
+    __u8 scale;
+};
+
 /* The window scale option of a SYN at `l4` whose header ends at `end`; 0 where there is none. */
 __noinline int window_scale_read(struct __sk_buff *skb, __u32 l4, __u32 end)
 {
-    __u8 scale;
-    __u32 offset = tcp_option_find(skb, l4, end, TCP_OPTION_SCALE, 2 + sizeof(scale));
+    __u32 offset = l4 + sizeof(struct tcphdr);
+    struct tcp_scale_option option;
+    int i;
 
-    return offset && !bpf_skb_load_bytes(skb, offset + 2, &scale, sizeof(scale)) ? scale : 0;
+    for (i = 0; i < TCP_OPTIONS_LONGEST; i++) {
+        if (offset + sizeof(option) > end ||
+            bpf_skb_load_bytes(skb, offset, &option, sizeof(option)))
+            return 0;
+        if (option.kind == TCP_OPTION_NOP) {
+            offset++;
+            continue;
+        }
+        if (option.kind == TCP_OPTION_END || option.length < 2)
+            return 0;
+        if (option.kind == TCP_OPTION_SCALE && option.length == sizeof(option))
+            return option.scale;
+        offset += option.length;
+    }
+    return 0;
 }
 
 /* Reads the TCP header of the packet, which is TCP. Returns 0, or -1 where it is not there,

@@ -245,33 +245,11 @@ enum {
     TCP_OPTIONS_LONGEST = 40,
 };
 
-/*
- * Finds an option of that kind and length, both bytes included, in the TCP header at `l4` that ends
- * at `end`. Returns its offset in the frame, or 0 where there is none.
- */
-static __always_inline __u32 tcp_option_find(struct __sk_buff *skb, __u32 l4, __u32 end, __u32 kind,
-                                             __u32 length)
-{
-    __u32 offset = l4 + sizeof(struct tcphdr);
-    __u8 option[2]; /* kind, length */
-    int i;
-
-    for (i = 0; i < TCP_OPTIONS_LONGEST; i++) {
-        if (offset + sizeof(option) > end ||
-            bpf_skb_load_bytes(skb, offset, option, sizeof(option)))
-            return 0;
-        if (option[0] == TCP_OPTION_NOP) {
-            offset++;
-            continue;
-        }
-        if (option[0] == TCP_OPTION_END || option[1] < 2 || offset + option[1] > end)
-            return 0;
-        if (option[0] == kind && option[1] == length)
-            return offset;
-        offset += option[1];
-    }
-    return 0;
-}
+struct tcp_option {
+    __u8 kind;
+    __u8 length;
+    __be16 value_be;
+};
 
 static __always_inline int segment_size_store(struct __sk_buff *skb, __u32 l4, __u32 offset,
                                               __be16 old_be, __be16 new_be)
@@ -290,13 +268,28 @@ static __always_inline int segment_size_store(struct __sk_buff *skb, __u32 l4, _
 /* Lowers the segment size option of a SYN at `l4` whose header ends at `end` to `limit`. */
 __noinline int segment_size_lower(struct __sk_buff *skb, __u32 l4, __u32 end, __u32 limit)
 {
-    __u32 offset = tcp_option_find(skb, l4, end, TCP_OPTION_MSS, 2 + sizeof(__be16));
-    __be16 old_be;
+    __u32 offset = l4 + sizeof(struct tcphdr);
+    struct tcp_option option;
+    int i;
 
-    if (!offset || bpf_skb_load_bytes(skb, offset + 2, &old_be, sizeof(old_be)) ||
-        bpf_ntohs(old_be) <= limit)
-        return 0;
-    return segment_size_store(skb, l4, offset + 2, old_be, bpf_htons(limit));
+    for (i = 0; i < TCP_OPTIONS_LONGEST; i++) {
+        if (offset + sizeof(option) > end ||
+            bpf_skb_load_bytes(skb, offset, &option, sizeof(option)))
+            return 0;
+        if (option.kind == TCP_OPTION_NOP) {
+            offset++;
+            continue;
+        }
+        if (option.kind == TCP_OPTION_END || option.length < 2)
+            return 0;
+        if (option.kind == TCP_OPTION_MSS && option.length == sizeof(option)) {
+            if (bpf_ntohs(option.value_be) <= limit)
+                return 0;
+            return segment_size_store(skb, l4, offset + 2, option.value_be, bpf_htons(limit));
+        }
+        offset += option.length;
+    }
+    return 0;
 }
 
 #endif
