@@ -2,6 +2,7 @@
 """What pods send and what the server and the wire see of it."""
 import contextlib
 import ctypes
+import errno
 import os
 import selectors
 import socket
@@ -16,6 +17,9 @@ LIBC = ctypes.CDLL(None, use_errno=True)
 FAMILY = {4: socket.AF_INET, 6: socket.AF_INET6}
 ECHO = {4: (socket.IPPROTO_ICMP, 8, 0), 6: (socket.IPPROTO_ICMPV6, 128, 129)}
 RESET = struct.pack("ii", 1, 0)
+
+# What a pod is told by a node that drops its packets.
+TOLD = {errno.EHOSTUNREACH, errno.EACCES}
 
 
 def enter(namespace):
@@ -118,7 +122,11 @@ def take(probe, protocol, asked, number, events, selector):
             selector.modify(asked, selectors.EVENT_READ, probe)
             return False
         answer = probe.answer(protocol, asked, number)
+    except BlockingIOError:  # a TCP that is told while it still connects: it tries again
+        return False
     except OSError as error:
+        if error.errno in TOLD and not probe.expected:
+            return True
         answer = os.strerror(error.errno)
     if answer is not None:
         probe.seen[protocol] = answer
