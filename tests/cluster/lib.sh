@@ -192,9 +192,7 @@ cluster_log_mark() { # NODE
 # cluster_peer NAME ARGUMENT...: peer.py with these arguments; cluster_follow NAME ARGUMENT...:
 # kube_follow, whose output is in $LAB_DIR/NAME.out. Both beside the API server.
 cluster_peer() { # NAME ARGUMENT...
-    : >"$LAB_DIR/$1.peer" # an earlier one of this name was ready, too
-    (exec nsenter --net="/run/netns/$CLUSTER_SPACE" -- python3 "$CLUSTER_HOME/peer.py" "${@:2}") \
-        >"$LAB_DIR/$1.peer" 2>&1 </dev/null {LAB_NEVER}>&- &
+    lab_background "$LAB_DIR/$1.peer" "$CLUSTER_SPACE" python3 "$CLUSTER_HOME/peer.py" "${@:2}"
     echo $! >"$LAB_DIR/$1.peer.pid"
     disown
     lab_wait 20 grep -q ready "$LAB_DIR/$1.peer"
@@ -205,9 +203,7 @@ cluster_peer_end() { # NAME
 }
 
 cluster_follow() { # NAME ARGUMENT...
-    : >"$LAB_DIR/$1.out" # where an earlier one of this name may have left its last line
-    (exec nsenter --net="/run/netns/$CLUSTER_SPACE" -- "$LAB_TOOLS/kube_follow" "${@:2}") \
-        >"$LAB_DIR/$1.out" 2>&1 </dev/null {LAB_NEVER}>&- &
+    lab_background "$LAB_DIR/$1.out" "$CLUSTER_SPACE" "$LAB_TOOLS/kube_follow" "${@:2}"
     echo $! >"$LAB_DIR/$1.pid"
     disown
 }

@@ -15,8 +15,7 @@ probe() { # NAMESPACE WHAT ARGUMENT...
 }
 
 probe_serve() { # NAME WHAT ARGUMENT...
-    : >"$LAB_DIR/clients/$1" # an earlier server of this name was ready, too
-    lab_in outside "$PROBE" "${@:2}" >"$LAB_DIR/clients/$1" 2>&1 {LAB_NEVER}>&- &
+    lab_background "$LAB_DIR/clients/$1" outside "$PROBE" "${@:2}"
     disown $!
     lab_wait 10 grep -q ready "$LAB_DIR/clients/$1"
 }

@@ -11,6 +11,13 @@ lab_in() {
     nsenter --net="/run/netns/$namespace" -- "$@"
 }
 
+# lab_background OUTPUT NAMESPACE COMMAND...: the same in the background, $! is its pid. The output is
+# empty from now on: what an earlier one has left there, as that it is ready, counts no more.
+lab_background() {
+    : >"$1"
+    (exec nsenter --net="/run/netns/$2" -- "${@:3}") >"$1" 2>&1 </dev/null {LAB_NEVER}>&- &
+}
+
 lab_sysctl() { # NAMESPACE KEY=VALUE...; keys with slashes
     local namespace=$1 setting
     shift
@@ -63,8 +70,7 @@ NFT
 # lab_serve NAMESPACE ADDRESS [PORT]: a server, ready when this returns. It ends after LAB_SECONDS.
 lab_serve() {
     local ready=$LAB_DIR/clients/serve-$1-$2-${3:-$LAB_PORT}
-    : >"$ready" # an earlier server of this name was ready, too
-    lab_in "$1" "$LAB_TOOLS/serve" "$2" "${3:-$LAB_PORT}" "$LAB_SECONDS" >"$ready" 2>&1 {LAB_NEVER}>&- &
+    lab_background "$ready" "$1" "$LAB_TOOLS/serve" "$2" "${3:-$LAB_PORT}" "$LAB_SECONDS"
     disown $!
     lab_wait 20 grep -q ready "$ready"
 }
