@@ -298,8 +298,7 @@ static __always_inline int packet_parse(struct __sk_buff *skb, struct packet *pa
 
 /*
  * Reads the packet of a frame. Frames that another interface or host will handle are not ours to
- * judge. Returns 0, PACKET_IGNORED,
- * PACKET_UNREAD or PACKET_MAPPED.
+ * judge. Returns 0, PACKET_IGNORED, PACKET_UNREAD or PACKET_MAPPED.
  */
 static __always_inline int packet_read(struct __sk_buff *skb, struct packet *packet,
                                        enum direction direction)

@@ -121,7 +121,6 @@ static void harness_load(struct harness *harness, const struct datapath_config *
     bpf_map__set_max_entries(skeleton->maps.nat_forward, mappings);
     bpf_map__set_max_entries(skeleton->maps.nat_reverse, mappings);
     assert_int_equal(kept_load(skeleton, mappings, &programs), 0);
-    maps_clear(skeleton->obj);
     egressgw_bpf__destroy(harness->skeleton);
     harness->skeleton = skeleton;
     harness->programs = programs;
@@ -132,11 +131,10 @@ static void harness_load(struct harness *harness, const struct datapath_config *
 void harness_reload(struct harness *harness, const struct datapath_config *config,
                     uint32_t mappings)
 {
-    if (harness->skeleton && harness->mappings == mappings &&
-        !memcmp(&harness->config, config, sizeof(*config)))
-        maps_clear(harness->skeleton->obj);
-    else
+    if (!harness->skeleton || harness->mappings != mappings ||
+        memcmp(&harness->config, config, sizeof(*config)))
         harness_load(harness, config, mappings);
+    maps_clear(harness->skeleton->obj);
     put_next_hops(harness, ticks_now() + (1 << 30)); /* none is due unless a test says so */
     put_settings(harness, NODE_OWN, NODE_OWN6, 0);
     put_route(harness, PROFILE_CLUSTER, "10.0.0.0", 16, ROUTE_CLUSTER);

@@ -25,6 +25,9 @@ enum { ROUNDS = 10000 };
 #endif
 enum { TYPE_AT = 2, GENERATION_AT = 4, TURNS = 8 };
 enum { RECONNECT_MS = 1000 }; /* what a client that was refused waits at most */
+enum { CHECK_EVERY = 500 };   /* rounds */
+
+struct hostile_log hostile_log;
 
 void hostile_say(struct hostile_talk *talk, const struct record *record)
 {
@@ -298,4 +301,87 @@ size_t hostile_memory(void)
     struct mallinfo2 info = mallinfo2();
 
     return info.uordblks + info.hblkhd;
+}
+
+static void on_line(enum log_level level, const char *line, void *context _unused_)
+{
+    if (level > LEVEL_WARNING)
+        return;
+    hostile_log.lines++;
+    snprintf(hostile_log.last, sizeof(hostile_log.last), "%s", line);
+}
+
+void hostile_watch_log(void)
+{
+    hostile_log = (struct hostile_log){0};
+    log_set_sink(on_line, NULL);
+}
+
+void hostile_random(const struct hostile_side *side, uint64_t seed)
+{
+    unsigned rounds = hostile_rounds();
+    size_t before = 0;
+
+    print_message("# seed %d, %u rounds\n", (int)seed, rounds);
+    for (unsigned round = 0; round < rounds; round++) {
+        side->round(round, &seed);
+        if (hostile_log.lines > side->lines_most)
+            fail_msg("round %u: %u lines, the last one: %s", round, hostile_log.lines,
+                     hostile_log.last);
+        if (round % CHECK_EVERY == 0)
+            side->resyncs();
+        if (round <= CHECK_EVERY)
+            before = hostile_memory();
+    }
+    side->resyncs();
+    assert_true(hostile_memory() < before + side->memory_most);
+}
+
+void hostile_assert_closed(const struct hostile_side *side, int fd, const char *why)
+{
+    char peer[32];
+
+    snprintf(peer, sizeof(peer), "peer=%s", side->peer);
+    assert_true(hostile_is_closed(side->base, fd));
+    assert_int_equal(hostile_log.lines, 1);
+    if (!strstr(hostile_log.last, why) || !strstr(hostile_log.last, peer))
+        fail_msg("not for %s: %s", why, hostile_log.last);
+    close(fd);
+}
+
+void hostile_types_of_others(const struct hostile_side *side, uint32_t own, uint64_t seed)
+{
+    static struct hostile_talk talk;
+
+    for (int type = RECORD_SYNC_BEGIN; type < RECORD_TYPES; type++) {
+        _cleanup_arena_ struct arena arena = {0};
+        struct record record = sample_record(&arena, &seed, (enum record_type)type);
+        int fd;
+
+        if (own & 1U << type)
+            continue;
+        fd = side->connect();
+        talk.count = hostile_log.lines = 0;
+        hostile_say(&talk, &record);
+        hostile_send_one(fd, &talk, 0);
+        hostile_assert_closed(side, fd, "not for this side");
+    }
+    side->resyncs();
+}
+
+void hostile_report_without_end(const struct hostile_side *side, int fd)
+{
+    static struct hostile_talk talk;
+    size_t before = hostile_memory();
+
+    hostile_log.lines = 0;
+    for (uint32_t from = 0; !hostile_log.lines && from < 4 * STATUS_REPORT_LIMIT; from += 20) {
+        talk.count = 0;
+        hostile_say_report(&talk, from == 0, false, from);
+        hostile_send_one(fd, &talk, 0);
+        event_base_loop(side->base, EVLOOP_NONBLOCK);
+    }
+    hostile_assert_closed(side, fd, "record=status");
+    assert_true(hostile_memory() < before + side->memory_most);
+    side->resyncs();
 }

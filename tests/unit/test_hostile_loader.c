@@ -19,9 +19,7 @@
 #include "tests/unit/record_samples.h"
 
 enum {
-    LINES_MOST = 2,          /* of a connection: a refusal, and why it was closed */
-    MEMORY_MOST = 256 << 10, /* bytes more at the end than in the beginning */
-    CHECK_EVERY = 500,
+    MEMORY_MOST = 256 << 10,
     PODS = 40,
 };
 
@@ -34,17 +32,7 @@ static struct {
     char path[HOSTILE_PATH];
     int listener;
     struct arena arena; /* of what was heard last */
-    unsigned lines;     /* of warnings and errors */
-    char last[LOG_LINE_SIZE];
 } it;
-
-static void on_line(enum log_level level, const char *line, void *context _unused_)
-{
-    if (level > LEVEL_WARNING)
-        return;
-    it.lines++;
-    snprintf(it.last, sizeof(it.last), "%s", line);
-}
 
 /* A turn of the planner, as in planner.c. */
 static void on_work(evutil_socket_t fd _unused_, short what _unused_, void *context _unused_)
@@ -82,12 +70,14 @@ static void remove_pod(unsigned number)
     wake(NULL);
 }
 
+static struct hostile_side side;
+
 static int setup(void **state)
 {
     (void)state;
     memset(&it, 0, sizeof(it));
     scene_start(&it.scene, "10.0.0.0/8");
-    log_set_sink(on_line, NULL);
+    hostile_watch_log();
     struct object node = scene_node(&it.scene, "gateway", "192.0.2.1", "egress=a");
     struct object self = scene_node(&it.scene, "self", "192.0.2.2", "");
     struct object policy = scene_policy(&it.scene, "mall", "app=nginx", "0.0.0.0/0", "egress=a");
@@ -95,7 +85,7 @@ static int setup(void **state)
     plan_apply(it.scene.plan, &node);
     plan_apply(it.scene.plan, &self);
     plan_apply(it.scene.plan, &policy);
-    it.base = event_base_new();
+    it.base = side.base = event_base_new();
     it.work = event_new(it.base, -1, 0, on_work, NULL);
     for (unsigned i = 0; i < PODS; i++)
         add_pod(i);
@@ -181,69 +171,49 @@ static void assert_resyncs(void)
     close(fd);
 }
 
-static void random_talk(void **state)
+static void talk_at_random(unsigned round, uint64_t *seed)
 {
     static struct hostile_talk talk;
-    unsigned rounds = hostile_rounds();
-    size_t counts[TABLES], before = 0;
-    uint64_t seed = 10;
+    size_t counts[TABLES];
+    int fd = hostile_accept(it.base, it.listener);
 
+    say_all(&talk, hear_generation(fd, RECORD_SNAPSHOT, counts));
+    hostile_mutate(&talk, seed);
+    hostile_log.lines = 0;
+    hostile_say_on(it.base, fd, &talk, round % 3 == 0);
+}
+
+static int connect_and_hear(void)
+{
+    size_t counts[TABLES];
+    int fd = hostile_accept(it.base, it.listener);
+
+    hear_generation(fd, RECORD_SNAPSHOT, counts);
+    return fd;
+}
+
+static struct hostile_side side = {
+    .peer = "loader",
+    .connect = connect_and_hear,
+    .round = talk_at_random,
+    .resyncs = assert_resyncs,
+    .lines_most = 2, /* a refusal, and why it was closed */
+    .memory_most = MEMORY_MOST,
+};
+
+static void random_talk(void **state)
+{
     (void)state;
-    print_message("# seed %d, %u rounds\n", 10, rounds);
-    for (unsigned round = 0; round < rounds; round++) {
-        int fd = hostile_accept(it.base, it.listener);
-
-        say_all(&talk, hear_generation(fd, RECORD_SNAPSHOT, counts));
-        hostile_mutate(&talk, &seed);
-        it.lines = 0;
-        hostile_say_on(it.base, fd, &talk, round % 3 == 0);
-        if (it.lines > LINES_MOST)
-            fail_msg("round %u: %u lines, the last one: %s", round, it.lines, it.last);
-        if (round % CHECK_EVERY == 0)
-            assert_resyncs();
-        if (round <= CHECK_EVERY)
-            before = hostile_memory();
-    }
-    assert_resyncs();
-    assert_true(hostile_memory() < before + MEMORY_MOST);
+    hostile_random(&side, 10);
 }
 
 /* ---- what is refused ---- */
 
-/* The connection is closed, with one line that holds `why`. */
-static void assert_closed(int fd, const char *why)
-{
-    assert_true(hostile_is_closed(it.base, fd));
-    assert_int_equal(it.lines, 1);
-    if (!strstr(it.last, why) || !strstr(it.last, "peer=loader"))
-        fail_msg("not for %s: %s", why, it.last);
-    close(fd);
-}
-
-/* Types that only others send, with contents that would be right. */
 static void types_of_others(void **state)
 {
-    static struct hostile_talk talk;
-    size_t counts[TABLES];
-    uint64_t seed = 11;
-
     (void)state;
-    for (int type = RECORD_SYNC_BEGIN; type < RECORD_TYPES; type++) {
-        _cleanup_arena_ struct arena arena = {0};
-        struct record record = sample_record(&arena, &seed, (enum record_type)type);
-
-        if (type == RECORD_ACKNOWLEDGE || type == RECORD_REFUSE || type == RECORD_STATUS)
-            continue;
-        int fd = hostile_accept(it.base, it.listener);
-
-        hear_generation(fd, RECORD_SNAPSHOT, counts);
-        talk.count = 0;
-        hostile_say(&talk, &record);
-        it.lines = 0;
-        hostile_send_one(fd, &talk, 0);
-        assert_closed(fd, "not for this side");
-    }
-    assert_resyncs();
+    hostile_types_of_others(
+        &side, 1U << RECORD_ACKNOWLEDGE | 1U << RECORD_REFUSE | 1U << RECORD_STATUS, 11);
 }
 
 /* A generation that was not sent yet, or not whole, cannot have been taken in. */
@@ -259,10 +229,10 @@ static void answers_too_early(void **state)
     generation = hear_generation(fd, RECORD_SNAPSHOT, counts);
     for (enum record_type type = RECORD_ACKNOWLEDGE; type <= RECORD_REFUSE;
          type += RECORD_REFUSE - RECORD_ACKNOWLEDGE) {
-        talk.count = it.lines = 0;
+        talk.count = hostile_log.lines = 0;
         say(&talk, type, generation + 1);
         hostile_send_one(fd, &talk, 0);
-        assert_closed(fd, "record=");
+        hostile_assert_closed(&side, fd, "record=");
         fd = hostile_accept(it.base, it.listener);
         assert_int_equal(hear_generation(fd, RECORD_SNAPSHOT, counts), ++generation);
     }
@@ -288,7 +258,7 @@ static void answer_before_the_snapshot(void **state)
     talk.count = 0;
     say(&talk, RECORD_ACKNOWLEDGE, 0);
     hostile_send_one(fd, &talk, 0);
-    assert_closed(fd, "record=acknowledge");
+    hostile_assert_closed(&side, fd, "record=acknowledge");
     loader_session_free(session);
     plan_free(plan);
     hostile_unlisten(listener, path);
@@ -304,37 +274,21 @@ static void refusals_without_end(void **state)
     (void)state;
     talk.count = 0;
     say(&talk, RECORD_REFUSE, hear_generation(fd, RECORD_SNAPSHOT, counts));
-    it.lines = 0;
+    hostile_log.lines = 0;
     for (int i = 0; i < 1000; i++) {
         hostile_send_one(fd, &talk, 0);
         assert_false(hostile_is_closed(it.base, fd));
     }
-    assert_int_equal(it.lines, 1);
-    assert_non_null(strstr(it.last, "limits.endpoints"));
+    assert_int_equal(hostile_log.lines, 1);
+    assert_non_null(strstr(hostile_log.last, "limits.endpoints"));
     close(fd);
     assert_resyncs();
 }
 
-/* A report that never ends takes no more than a report may. */
 static void report_without_end(void **state)
 {
-    static struct hostile_talk talk;
-    size_t counts[TABLES], before;
-    int fd = hostile_accept(it.base, it.listener);
-
     (void)state;
-    hear_generation(fd, RECORD_SNAPSHOT, counts);
-    before = hostile_memory();
-    it.lines = 0;
-    for (uint32_t from = 0; !it.lines && from < 4 * STATUS_REPORT_LIMIT; from += 20) {
-        talk.count = 0;
-        hostile_say_report(&talk, from == 0, false, from);
-        hostile_send_one(fd, &talk, 0);
-        event_base_loop(it.base, EVLOOP_NONBLOCK);
-    }
-    assert_closed(fd, "record=status");
-    assert_true(hostile_memory() < before + MEMORY_MOST);
-    assert_resyncs();
+    hostile_report_without_end(&side, connect_and_hear());
 }
 
 /* It reads nothing while pods come and go: the planner keeps what there is and not what happened.

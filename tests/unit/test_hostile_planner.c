@@ -20,12 +20,7 @@
 #include "tests/unit/hostile.h"
 #include "tests/unit/record_samples.h"
 
-enum {
-    CAPACITY = 128,
-    LINES_MOST = 2,          /* of a connection: tables that cannot be, and why it was closed */
-    MEMORY_MOST = 256 << 10, /* bytes more at the end than in the beginning */
-    CHECK_EVERY = 500,
-};
+enum { CAPACITY = 128 };
 
 static struct {
     struct event_base *base;
@@ -33,24 +28,14 @@ static struct {
     struct apply apply;
     struct session *session;
     int listener;
-    unsigned lines; /* of warnings and errors */
-    char last[LOG_LINE_SIZE];
 } it;
-
-static void on_line(enum log_level level, const char *line, void *context _unused_)
-{
-    if (level > LEVEL_WARNING)
-        return;
-    it.lines++;
-    snprintf(it.last, sizeof(it.last), "%s", line);
-}
 
 static int setup(void **state)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
 
     (void)state;
-    log_set_sink(on_line, NULL);
+    hostile_watch_log();
     it.base = event_base_new();
     fake_backend_open(&it.fake, CAPACITY);
     assert_int_equal(apply_open(&it.apply, &it.fake.backend), 0);
@@ -160,28 +145,27 @@ static void assert_resyncs(void)
     assert_maps_are_possible();
 }
 
-static void random_talk(void **state)
+static void talk_at_random(unsigned round, uint64_t *seed)
 {
     static struct hostile_talk talk;
-    uint64_t seed = 7;
-    size_t before = 0;
+
+    say_tables(&talk, 1 + sample_number(seed, 40));
+    hostile_mutate(&talk, seed);
+    hostile_log.lines = 0;
+    hostile_send(it.base, it.listener, &talk, round % 3 == 0);
+}
+
+static void random_talk(void **state)
+{
+    static const struct hostile_side side = {
+        .round = talk_at_random,
+        .resyncs = assert_resyncs,
+        .lines_most = 2, /* tables that cannot be, and why it was closed */
+        .memory_most = 256 << 10,
+    };
 
     (void)state;
-    print_message("# seed %d, %u rounds\n", 7, hostile_rounds());
-    for (unsigned round = 0; round < hostile_rounds(); round++) {
-        say_tables(&talk, 1 + sample_number(&seed, 40));
-        hostile_mutate(&talk, &seed);
-        it.lines = 0;
-        hostile_send(it.base, it.listener, &talk, round % 3 == 0);
-        if (it.lines > LINES_MOST)
-            fail_msg("round %u: %u lines, the last one: %s", round, it.lines, it.last);
-        if (round % CHECK_EVERY == 0)
-            assert_resyncs();
-        if (round <= CHECK_EVERY)
-            before = hostile_memory();
-    }
-    assert_resyncs();
-    assert_true(hostile_memory() < before + MEMORY_MOST);
+    hostile_random(&side, 7);
 }
 
 /* All random entries that may be sent at all, of every table, with no sense between them. */
@@ -222,7 +206,7 @@ static void entries_without_end(void **state)
     }
     say(&talk, RECORD_COMMIT, 1);
     hostile_send(it.base, it.listener, &talk, false);
-    assert_non_null(strstr(it.last, "planner"));
+    assert_non_null(strstr(hostile_log.last, "planner"));
     assert_int_equal(it.fake.maps[TABLE_ENDPOINTS].count, 0);
     assert_resyncs();
 }
@@ -256,21 +240,21 @@ static void tables_that_vanish(void **state)
     say_tables(&talk, 100);
     hostile_send(it.base, it.listener, &talk, false);
     assert_int_equal(it.fake.maps[TABLE_ENDPOINTS].count, 100);
-    it.lines = 0;
+    hostile_log.lines = 0;
     talk.count = 0;
     say(&talk, RECORD_SNAPSHOT, 1);
     say(&talk, RECORD_COMMIT, 1);
     hostile_send(it.base, it.listener, &talk, false);
     assert_int_equal(it.fake.maps[TABLE_ENDPOINTS].count, 0);
-    assert_int_equal(it.lines, 1);
-    assert_non_null(strstr(it.last, "more than half"));
-    assert_non_null(strstr(it.last, "before=101"));
-    it.lines = 0;
+    assert_int_equal(hostile_log.lines, 1);
+    assert_non_null(strstr(hostile_log.last, "more than half"));
+    assert_non_null(strstr(hostile_log.last, "before=101"));
+    hostile_log.lines = 0;
     say_tables(&talk, 20); /* few go: nobody needs to know */
     hostile_send(it.base, it.listener, &talk, false);
     say_tables(&talk, 1);
     hostile_send(it.base, it.listener, &talk, false);
-    assert_int_equal(it.lines, 0);
+    assert_int_equal(hostile_log.lines, 0);
 }
 
 static void connect_flood(void **state)

@@ -18,9 +18,7 @@
 #include "watcher/session.h"
 
 enum {
-    LINES_MOST = 1,          /* of a connection: why it was closed */
-    MEMORY_MOST = 256 << 10, /* bytes more at the end than in the beginning */
-    CHECK_EVERY = 500,
+    MEMORY_MOST = 256 << 10,
     NAMESPACES = 40,
     RECORDS = 2 * KINDS + NAMESPACES, /* that tell all of it */
 };
@@ -35,17 +33,7 @@ static struct {
     int listener;
     struct arena arena; /* of what was heard last */
     unsigned asked;     /* how often the planner asked for pods */
-    unsigned lines;     /* of warnings and errors */
-    char last[LOG_LINE_SIZE];
 } it;
-
-static void on_line(enum log_level level, const char *line, void *context _unused_)
-{
-    if (level > LEVEL_WARNING)
-        return;
-    it.lines++;
-    snprintf(it.last, sizeof(it.last), "%s", line);
-}
 
 static void on_changed(void *context _unused_)
 {
@@ -88,6 +76,8 @@ static void take(unsigned number)
     it.sink.remove(it.sink.context, &identity);
 }
 
+static struct hostile_side side;
+
 static int setup(void **state)
 {
     static const struct store_observer observer = {NULL, on_changed, on_listed, on_failed};
@@ -95,8 +85,8 @@ static int setup(void **state)
 
     (void)state;
     memset(&it, 0, sizeof(it));
-    log_set_sink(on_line, NULL);
-    it.base = event_base_new();
+    hostile_watch_log();
+    it.base = side.base = event_base_new();
     assert_int_equal(store_new(&observer, &it.store), 0);
     assert_int_equal(metrics_open(&config, it.store, &it.metrics), 0);
     assert_int_equal(session_open(it.base, it.store, on_scope, NULL, &it.session), 0);
@@ -179,68 +169,46 @@ static void assert_resyncs(void)
     close(fd);
 }
 
-static void random_talk(void **state)
+static int connect_again(void)
+{
+    return hostile_accept(it.base, it.listener);
+}
+
+static void talk_at_random(unsigned round, uint64_t *seed)
 {
     static struct hostile_talk talk;
-    unsigned rounds = hostile_rounds();
-    uint64_t seed = 12;
-    size_t before = 0;
+    int fd = connect_again();
 
+    if (round % 2)
+        hear_all(fd);
+    say_all(&talk, RECORDS);
+    hostile_mutate(&talk, seed);
+    hostile_log.lines = 0;
+    hostile_say_on(it.base, fd, &talk, round % 3 == 0);
+}
+
+static struct hostile_side side = {
+    .peer = "planner",
+    .connect = connect_again,
+    .round = talk_at_random,
+    .resyncs = assert_resyncs,
+    .lines_most = 1, /* why it was closed */
+    .memory_most = MEMORY_MOST,
+};
+
+static void random_talk(void **state)
+{
     (void)state;
-    print_message("# seed %d, %u rounds\n", 12, rounds);
-    for (unsigned round = 0; round < rounds; round++) {
-        int fd = hostile_accept(it.base, it.listener);
-
-        if (round % 2)
-            hear_all(fd);
-        say_all(&talk, RECORDS);
-        hostile_mutate(&talk, &seed);
-        it.lines = 0;
-        hostile_say_on(it.base, fd, &talk, round % 3 == 0);
-        if (it.lines > LINES_MOST)
-            fail_msg("round %u: %u lines, the last one: %s", round, it.lines, it.last);
-        if (round % CHECK_EVERY == 0)
-            assert_resyncs();
-        if (round <= CHECK_EVERY)
-            before = hostile_memory();
-    }
-    assert_resyncs();
-    assert_true(hostile_memory() < before + MEMORY_MOST);
+    hostile_random(&side, 12);
 }
 
 /* ---- what is refused ---- */
 
-/* The connection is closed, with one line that holds `why`. */
-static void assert_closed(int fd, const char *why)
-{
-    assert_true(hostile_is_closed(it.base, fd));
-    assert_int_equal(it.lines, 1);
-    if (!strstr(it.last, why) || !strstr(it.last, "peer=planner"))
-        fail_msg("not for %s: %s", why, it.last);
-    close(fd);
-}
-
-/* Types that only others send, with contents that would be right. */
 static void types_of_others(void **state)
 {
-    static struct hostile_talk talk;
-    uint64_t seed = 13;
-
     (void)state;
-    for (int type = RECORD_SYNC_BEGIN; type < RECORD_TYPES; type++) {
-        _cleanup_arena_ struct arena arena = {0};
-        struct record record = sample_record(&arena, &seed, (enum record_type)type);
-
-        if (type == RECORD_ACKNOWLEDGE || type == RECORD_SCOPE || type == RECORD_STATUS)
-            continue;
-        int fd = hostile_accept(it.base, it.listener);
-
-        talk.count = it.lines = 0;
-        hostile_say(&talk, &record);
-        hostile_send_one(fd, &talk, 0);
-        assert_closed(fd, "not for this side");
-    }
-    assert_resyncs();
+    hostile_types_of_others(
+        &side, 1U << RECORD_ACKNOWLEDGE | 1U << RECORD_SCOPE | 1U << RECORD_STATUS, 13);
 }
 
 /* What was not sent cannot have been taken in, nor less than was taken in before. */
@@ -254,13 +222,13 @@ static void acknowledgements(void **state)
         int fd = hostile_accept(it.base, it.listener);
 
         assert_int_equal(hear_all(fd), RECORDS);
-        talk.count = it.lines = 0;
+        talk.count = hostile_log.lines = 0;
         say(&talk, RECORD_ACKNOWLEDGE, wrong[i][0]);
         say(&talk, RECORD_ACKNOWLEDGE, wrong[i][1]);
         hostile_send_one(fd, &talk, 0);
         assert_false(hostile_is_closed(it.base, fd));
         hostile_send_one(fd, &talk, 1);
-        assert_closed(fd, "record=acknowledge");
+        hostile_assert_closed(&side, fd, "record=acknowledge");
     }
     assert_resyncs();
 }
@@ -279,33 +247,19 @@ static void scopes_without_end(void **state)
         assert_false(hostile_is_closed(it.base, fd)); /* it hears the list to its end, too */
     }
     assert_int_equal(it.asked, 5);
-    it.lines = 0;
+    hostile_log.lines = 0;
     for (int i = 0; i < 50; i++)
         if (send(fd, talk.records[0].data, talk.records[0].length, MSG_NOSIGNAL) < 0)
             break;
-    assert_closed(fd, "record=scope");
+    hostile_assert_closed(&side, fd, "record=scope");
     assert_int_equal(it.asked, 6);
     assert_resyncs();
 }
 
-/* A report that never ends takes no more than a report may. */
 static void report_without_end(void **state)
 {
-    static struct hostile_talk talk;
-    int fd = hostile_accept(it.base, it.listener);
-    size_t before = hostile_memory();
-
     (void)state;
-    it.lines = 0;
-    for (uint32_t from = 0; !it.lines && from < 4 * STATUS_REPORT_LIMIT; from += 20) {
-        talk.count = 0;
-        hostile_say_report(&talk, from == 0, false, from);
-        hostile_send_one(fd, &talk, 0);
-        event_base_loop(it.base, EVLOOP_NONBLOCK);
-    }
-    assert_closed(fd, "record=status");
-    assert_true(hostile_memory() < before + MEMORY_MOST);
-    assert_resyncs();
+    hostile_report_without_end(&side, connect_again());
 }
 
 /* It reads nothing, or acknowledges nothing, while objects come and go. */

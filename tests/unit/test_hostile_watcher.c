@@ -23,9 +23,7 @@
 #include "tests/unit/record_samples.h"
 
 enum {
-    LINES_MOST = 2,          /* that a connection is closed, and why */
-    MEMORY_MOST = 512 << 10, /* bytes more at the end than in the beginning */
-    CHECK_EVERY = 500,
+    LINES_MOST = 2, /* that a connection is closed, and why */
     TALKS = 64,
 };
 
@@ -34,14 +32,13 @@ static struct {
     struct plan *plan;
     struct watcher_session *session;
     int listener;
-    unsigned closed; /* lines of the log that say so */
-    char last[LOG_LINE_SIZE];
 } it;
 
+/* Of all levels, and those alone that say why a connection was closed. */
 static void on_line(enum log_level level _unused_, const char *line, void *context _unused_)
 {
-    it.closed += strstr(line, "peer=watcher") != NULL && !strstr(line, "connected peer=");
-    snprintf(it.last, sizeof(it.last), "%s", line);
+    hostile_log.lines += strstr(line, "peer=watcher") != NULL && !strstr(line, "connected peer=");
+    snprintf(hostile_log.last, sizeof(hostile_log.last), "%s", line);
 }
 
 static void on_work(void *context _unused_)
@@ -110,44 +107,45 @@ static void assert_resyncs(void)
         hostile_say(&honest, &begin);
         hostile_say(&honest, &end);
     }
-    it.closed = 0;
+    hostile_log.lines = 0;
     hostile_send(it.base, it.listener, &honest, false);
     plan_update(it.plan);
     assert_true(plan_ready(it.plan));
-    assert_true(it.closed <= LINES_MOST);
+    assert_true(hostile_log.lines <= LINES_MOST);
+}
+
+static struct hostile_talk talks[TALKS];
+
+static void talk_at_random(unsigned round, uint64_t *seed)
+{
+    static struct hostile_talk talk;
+    const struct hostile_talk *from = &talks[sample_number(seed, TALKS)];
+
+    talk.count = from->count;
+    for (size_t i = 0; i < from->count; i++) {
+        talk.records[i].length = from->records[i].length;
+        memcpy(talk.records[i].data, from->records[i].data, from->records[i].length);
+    }
+    hostile_mutate(&talk, seed);
+    hostile_log.lines = 0;
+    hostile_send(it.base, it.listener, &talk, round % 3 == 0);
+    plan_update(it.plan);
 }
 
 static void random_talk(void **state)
 {
-    static struct hostile_talk talks[TALKS], talk;
+    static const struct hostile_side side = {
+        .round = talk_at_random,
+        .resyncs = assert_resyncs,
+        .lines_most = LINES_MOST,
+        .memory_most = 512 << 10,
+    };
     uint64_t seed = 9;
-    size_t before = 0;
 
     (void)state;
-    print_message("# seed %d, %u rounds\n", 9, hostile_rounds());
     for (size_t i = 0; i < TALKS; i++)
         say_lists(&talks[i], &seed);
-    for (unsigned round = 0; round < hostile_rounds(); round++) {
-        const struct hostile_talk *from = &talks[sample_number(&seed, TALKS)];
-
-        talk.count = from->count;
-        for (size_t i = 0; i < from->count; i++) {
-            talk.records[i].length = from->records[i].length;
-            memcpy(talk.records[i].data, from->records[i].data, from->records[i].length);
-        }
-        hostile_mutate(&talk, &seed);
-        it.closed = 0;
-        hostile_send(it.base, it.listener, &talk, round % 3 == 0);
-        if (it.closed > LINES_MOST)
-            fail_msg("round %u: %u lines, the last one: %s", round, it.closed, it.last);
-        plan_update(it.plan);
-        if (round % CHECK_EVERY == 0)
-            assert_resyncs();
-        if (round <= CHECK_EVERY)
-            before = hostile_memory();
-    }
-    assert_resyncs();
-    assert_true(hostile_memory() < before + MEMORY_MOST);
+    hostile_random(&side, 9);
 }
 
 static void connect_flood(void **state)
