@@ -163,7 +163,7 @@ static __always_inline void way_remember(struct way *way, const struct hop_query
     way->destination_port_be = query->destination_port_be;
     way->protocol = query->protocol;
     way->traffic_class = query->traffic_class;
-    way->tick = now;
+    way->jiffy = now;
     way->ifindex = hop->ifindex;
     way->mtu = hop->mtu;
     __builtin_memcpy(way->addresses, hop->fib.dmac, ETH_ALEN);
@@ -185,17 +185,19 @@ static __always_inline int way_take(const struct way *way, const struct hop_quer
 }
 
 /*
- * Finds the way. The kernel is asked once a tick (and processor) for each: what changes in its
- * routes and neighbours is followed within that time. Returns 0 or REASON(why).
+ * Finds the way. The kernel is asked once a jiffy (and processor) for each: what changes in its
+ * routes and neighbours is followed within that time, which is 1 to 10 ms. Longer would lose
+ * packets: an answer that deliver_answer() hands to the interface of a route that is gone is what
+ * strict rp_filter drops. Returns 0 or REASON(why).
  */
 static __always_inline int hop_lookup(struct __sk_buff *skb, const struct hop_query *query,
                                       struct hop *hop)
 {
     struct way *way = way_of(query, hop);
-    __u32 now = clock_ticks();
+    __u32 now = (__u32)bpf_jiffies64();
     long result;
 
-    if (way && way->tick == now && way_is(way, query))
+    if (way && way->jiffy == now && way_is(way, query))
         return way_take(way, query, hop);
     result = hop_ask(skb, query, query->length, &hop->fib);
     hop->mtu = hop->again = 0;

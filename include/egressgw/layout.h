@@ -262,7 +262,7 @@ struct way {
     __u8 protocol; /* IPPROTO_* */
     __u8 traffic_class;
     __u16 reserved;
-    __u32 tick; /* in which it was looked up, as in struct nat_use */
+    __u32 jiffy; /* in which it was looked up: the kernel's timer, 100 to 1000 a second */
     __u32 ifindex;
     __u32 mtu;          /* of the route, in bytes */
     __u8 addresses[12]; /* of the link layer: destination, source */

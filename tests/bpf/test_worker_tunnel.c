@@ -8,6 +8,7 @@
 #include <linux/if_ether.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 static void test_udp_is_encapsulated(void **state)
 {
@@ -109,22 +110,44 @@ static void test_next_hop_is_confirmed(void **state)
     assert_int_equal(harness->verdict, VERDICT_PASS);
 }
 
-static uint32_t way_tick;
-
-/* Makes a remembered way one by another router and, by its tick, an old one or not. */
+/* Makes a remembered way one by another router. */
 static void way_move(struct way *way)
 {
     memcpy(way->addresses, mac_router, ETH_ALEN);
-    way->tick = way_tick;
 }
 
 static void way_narrow(struct way *way)
 {
     way->mtu = 100; /* leaves 50 for the packet */
-    way->tick = way_tick;
 }
 
-/* A way holds for the tick in which it was looked up. */
+static void way_grow_old(struct way *way)
+{
+    way_move(way);
+    way->jiffy--;
+}
+
+static int ways_found;
+
+static void way_find_moved(struct way *way)
+{
+    ways_found += !memcmp(way->addresses, mac_router, ETH_ALEN);
+}
+
+static void way_find_narrow(struct way *way)
+{
+    ways_found += way->mtu == 100;
+}
+
+/* Whether a way that has been changed is still there: the packet took it, it was not looked up. */
+static bool way_is_there(struct harness *harness, void (*find)(struct way *way))
+{
+    ways_found = 0;
+    change_ways(harness, find);
+    return ways_found > 0;
+}
+
+/* A way holds for the jiffy in which it was looked up: again where that was over in between. */
 static void test_way_is_remembered(void **state)
 {
     struct harness *harness = *state;
@@ -133,24 +156,56 @@ static void test_way_is_remembered(void **state)
 
     worker_put(harness, NODE_OTHER);
     worker_build(&frame, &worker_udp_out);
-    do { /* again where the clock moved on between us and the program */
+    do {
         harness_egress(harness, &frame);
-        way_tick = ticks_now();
         assert_int_equal(change_ways(harness, way_move), 1);
         harness_egress(harness, &frame);
-    } while (ticks_now() != way_tick && ++turns < 100);
+        assert_true(++turns < 100);
+    } while (!way_is_there(harness, way_find_moved));
     assert_tunnel(harness, VERDICT_PASS, &frame, mac_router, mac_uplink, NODE_OWN, NODE_OTHER);
     do {
-        way_tick = ticks_now();
+        harness_egress(harness, &frame);
         assert_int_equal(change_ways(harness, way_narrow), 1);
         harness_egress(harness, &frame);
-    } while (ticks_now() != way_tick && ++turns < 100);
+        assert_true(++turns < 200);
+    } while (!way_is_there(harness, way_find_narrow));
     assert_int_equal(harness->verdict, TC_ACT_REDIRECT);
-    assert_in_range(get_counter(harness, DROP_TOO_BIG).packets, 1, turns + 1);
-    way_tick = ticks_now() - 1;
-    change_ways(harness, way_move);
+    assert_int_equal(get_counter(harness, DROP_TOO_BIG).packets, 1);
+    change_ways(harness, way_grow_old);
     harness_egress(harness, &frame);
     assert_tunnel(harness, VERDICT_PASS, &frame, mac_gateway, mac_uplink, NODE_OWN, NODE_OTHER);
+}
+
+static uint64_t milliseconds_now(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+/* Whatever the kernel says by now, no packet that is sent 100 ms later takes the way from before.
+ */
+static void test_way_is_asked_for_again(void **state)
+{
+    struct harness *harness = *state;
+    struct frame frame;
+
+    worker_put(harness, NODE_OTHER);
+    worker_build(&frame, &worker_udp_out);
+    for (int round = 0; round < 8; round++) {
+        uint64_t changed, sent;
+
+        harness_egress(harness, &frame);
+        changed = milliseconds_now();
+        assert_int_equal(change_ways(harness, way_move), 1);
+        do {
+            sent = milliseconds_now();
+            harness_egress(harness, &frame);
+        } while (way_is_there(harness, way_find_moved) && sent < changed + 100);
+        assert_true(sent < changed + 100);
+        assert_tunnel(harness, VERDICT_PASS, &frame, mac_gateway, mac_uplink, NODE_OWN, NODE_OTHER);
+    }
 }
 
 /* A way that was looked up for another packet is none. */
@@ -325,15 +380,25 @@ static void test_broken_tcp_options_are_kept(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_udp_is_encapsulated),           TEST(test_every_protocol_is_encapsulated),
-        TEST(test_fragments_are_encapsulated),    TEST(test_ip_options_are_kept),
-        TEST(test_flows_have_source_ports),       TEST(test_neighbour_not_resolved),
-        TEST(test_next_hop_is_confirmed),         TEST(test_way_is_remembered),
-        TEST(test_way_of_another_flow),           TEST(test_gateway_by_another_interface),
-        TEST(test_no_forwarding_on_loopback),     TEST(test_no_route_to_the_gateway),
-        TEST(test_no_own_address_drops),          TEST(test_packet_that_just_fits),
-        TEST(test_packet_too_big_for_the_tunnel), TEST(test_segments_too_big_for_the_tunnel),
-        TEST(test_segment_size_is_lowered),       TEST(test_segment_size_at_an_odd_offset),
+        TEST(test_udp_is_encapsulated),
+        TEST(test_every_protocol_is_encapsulated),
+        TEST(test_fragments_are_encapsulated),
+        TEST(test_ip_options_are_kept),
+        TEST(test_flows_have_source_ports),
+        TEST(test_neighbour_not_resolved),
+        TEST(test_next_hop_is_confirmed),
+        TEST(test_way_is_remembered),
+        TEST(test_way_is_asked_for_again),
+        TEST(test_way_of_another_flow),
+        TEST(test_gateway_by_another_interface),
+        TEST(test_no_forwarding_on_loopback),
+        TEST(test_no_route_to_the_gateway),
+        TEST(test_no_own_address_drops),
+        TEST(test_packet_that_just_fits),
+        TEST(test_packet_too_big_for_the_tunnel),
+        TEST(test_segments_too_big_for_the_tunnel),
+        TEST(test_segment_size_is_lowered),
+        TEST(test_segment_size_at_an_odd_offset),
         TEST(test_broken_tcp_options_are_kept),
     };
 

@@ -107,6 +107,11 @@ __u64 bpf_ktime_get_ns(void)
     return bpf_ktime_get_coarse_ns();
 }
 
+__u64 bpf_jiffies64(void)
+{
+    return bpf_ktime_get_coarse_ns() / 4000000;
+}
+
 __u32 bpf_get_prandom_u32(void)
 {
     native_kernel.random = native_kernel.random * 1664525 + 1013904223;

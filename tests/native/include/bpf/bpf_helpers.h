@@ -37,6 +37,7 @@ long native_map_delete(void *map, const void *key);
 long bpf_loop(__u32 rounds, void *callback, void *context, __u64 flags);
 __u64 bpf_ktime_get_coarse_ns(void);
 __u64 bpf_ktime_get_ns(void);
+__u64 bpf_jiffies64(void);
 __u32 bpf_get_prandom_u32(void);
 __u32 bpf_get_smp_processor_id(void);
 long bpf_skb_load_bytes(const struct __sk_buff *skb, __u32 offset, void *to, __u32 length);
