@@ -67,7 +67,6 @@ static __always_inline int ingress_tunnel(struct __sk_buff *skb, struct packet *
 {
     struct ip_addr node = packet->flow.remote;
     __u8 outer_traffic_class = packet->traffic_class;
-    const struct node_entry *entry;
     const struct endpoint *endpoint;
     int error = tunnel_parse(skb, packet, version);
 
@@ -76,15 +75,8 @@ static __always_inline int ingress_tunnel(struct __sk_buff *skb, struct packet *
     endpoint = endpoint_lookup(&packet->flow.local);
     if (endpoint && ip_addr_equal(&endpoint->node, &node))
         return gateway_receive(skb, packet, endpoint, &node, outer_traffic_class);
-    entry = bpf_map_lookup_elem(&nodes, &node);
-    if (!entry)
-        return verdict_drop(skb, packet, REASON(DROP_UNKNOWN_NODE));
-    if (endpoint)
-        return verdict_drop(skb, packet, REASON(DROP_WRONG_NODE));
     packet_turn(packet);
-    if (!endpoint_lookup_local(&packet->flow.local))
-        return verdict_drop(skb, packet, REASON(DROP_UNKNOWN_ENDPOINT));
-    return worker_receive(skb, packet, entry, &node, outer_traffic_class);
+    return worker_receive(skb, packet, !!endpoint, &node, outer_traffic_class);
 }
 
 SEC("tc")

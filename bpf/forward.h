@@ -126,8 +126,10 @@ static __always_inline int hop_use_device(struct __sk_buff *skb, const struct ho
 
 /*
  * Where `ways` remembers the way of such a packet. A product spreads each bit to those above it
- * alone, and what differs between two flows is often the last byte of a port, which here lies at
- * the top: so the upper half is folded into the lower one, and the place is taken from the top.
+ * alone, and what differs between two flows is often the last byte of an address or a port, which
+ * here lies at the top: so the upper half is folded into the lower one, and the place is taken from
+ * the top. What differs between the source ports that stand for all is left in bits 24 to 27, and
+ * is last: they have places beside each other, so many flows to one place need one page of memory.
  * `hop` is not filled yet and lends its room, since the stack has none.
  */
 static __always_inline struct way *way_of(const struct hop_query *query, struct hop *hop)
@@ -135,9 +137,9 @@ static __always_inline struct way *way_of(const struct hop_query *query, struct 
     __u32 place = query->source->words_be[3] * 0x9e3779b1 + query->destination->words_be[3];
     struct way_set *set;
 
-    place ^= ((__u32)query->source_port_be << 16 | query->destination_port_be) * 0x85ebca6b;
     place ^= place >> 16;
-    place = place * 0x7feb352d >> (32 - WAYS_SHIFT);
+    place ^= ((__u32)query->source_port_be << 16 | query->destination_port_be) * 0x85ebca6b;
+    place = (place << 8) * 0x7feb352d >> (32 - WAYS_SHIFT) ^ (place >> 24 & HOP_PORT_MASK);
     hop->again = place / WAYS_OF_SET;
     *(volatile __u32 *)&hop->mtu = place;
     set = bpf_map_lookup_elem(&ways, &hop->again);

@@ -273,12 +273,34 @@ static __always_inline int worker_send(struct __sk_buff *skb, struct packet *pac
                                                  : way;
 }
 
-/* Answers come from a node that is a gateway, or was when the flow began. */
-static __always_inline int worker_expects(const struct flow *flow, const struct node_entry *entry,
-                                          const struct ip_addr *node)
+/* A flow that goes by that gateway. */
+static __always_inline int worker_sends(const struct flow *flow, const struct ip_addr *node)
 {
-    return entry->flags & NODE_GATEWAY ||
-           (flow && flow->flags & FLOW_REDIRECTED && ip_addr_equal(&flow->gateway, node));
+    return flow && flow->flags & FLOW_REDIRECTED && ip_addr_equal(&flow->gateway, node);
+}
+
+/*
+ * Looks at an answer from `node` to a pod of this node; `in_cluster`: its sender is an endpoint.
+ * Returns 1, or 0 where the node is no gateway, as it may have been when the flow began, or
+ * REASON(why).
+ */
+__noinline int worker_admit(const struct packet *packet, const struct ip_addr *node, int in_cluster)
+{
+    const struct node_entry *entry;
+    struct ip_addr address; /* Linux 6.1 takes keys from the function's own stack only */
+
+    if (!packet || !node)
+        return REASON(DROP_INTERNAL);
+    address = *node;
+    entry = bpf_map_lookup_elem(&nodes, &address);
+    if (!entry)
+        return REASON(DROP_UNKNOWN_NODE);
+    if (in_cluster)
+        return REASON(DROP_WRONG_NODE);
+    address = packet->flow.local;
+    if (!endpoint_lookup_local(&address))
+        return REASON(DROP_UNKNOWN_ENDPOINT);
+    return entry->flags & NODE_GATEWAY ? 1 : 0;
 }
 
 /* Gives an answer the address and port that the host has to meet. Returns 0 or REASON(why). */
@@ -312,18 +334,27 @@ __noinline int worker_masquerade_error(struct __sk_buff *skb, struct packet *pac
     return error ? error : packet_rewrite(skb, packet, &address, 0, packet->hop_limit);
 }
 
-/* An answer from the tunnel to a pod of this node, sent by that node. Returns the verdict. */
+/*
+ * An answer from the tunnel to a pod of this node, sent by `node`; `in_cluster`: its sender is an
+ * endpoint. Where the pod has sent this flow to that node within the tick, node and pod were looked
+ * at then. Returns the verdict.
+ */
 static __always_inline int worker_receive(struct __sk_buff *skb, struct packet *packet,
-                                          const struct node_entry *entry,
-                                          const struct ip_addr *node, __u8 outer_traffic_class)
+                                          int in_cluster, const struct ip_addr *node,
+                                          __u8 outer_traffic_class)
 {
-    const struct flow *flow;
-    int error;
+    const struct flow *flow = bpf_map_lookup_elem(&flows, &packet->flow);
+    int error, admitted = 1;
 
-    if (packet->fragment != FRAGMENT_NONE && config.conntrack)
+    if (in_cluster || !worker_sends(flow, node) || flow->last_seen != clock_ticks())
+        admitted = worker_admit(packet, node, in_cluster);
+    if (admitted < 0)
+        return verdict_drop(skb, packet, admitted);
+    if (packet->fragment != FRAGMENT_NONE && config.conntrack) {
         fragment_track(skb, packet); /* or else it keeps the pod's address, and the host drops it */
-    flow = bpf_map_lookup_elem(&flows, &packet->flow);
-    if (!worker_expects(flow, entry, node))
+        flow = bpf_map_lookup_elem(&flows, &packet->flow);
+    }
+    if (!admitted && !worker_sends(flow, node))
         return verdict_drop(skb, packet, REASON(DROP_UNKNOWN_NODE));
     error = tunnel_strip(skb, packet, outer_traffic_class);
     if (!error && packet->icmp == ICMP_ERROR)

@@ -362,31 +362,71 @@ static void test_fragments_follow_the_first(void **state)
 }
 
 /* Once a flow's gateway is no group's any more, its answers still come from there alone. */
-static void test_answers_of_a_gateway_that_was(void **state)
+static void receive_answer(struct harness *harness, const char *node)
 {
     struct packet_spec in = worker_udp_out;
-    struct harness *harness = *state;
     struct frame frame;
 
-    put_worker(harness);
-    expect_gateway(harness, &worker_udp_out, NODE_OTHER);
-    put_node(harness, NODE_OTHER, 0);
-    put_node(harness, NODE_ELSEWHERE, 0);
     in.source = SERVER;
     in.destination = POD;
     in.source_port = worker_udp_out.destination_port;
     in.destination_port = worker_udp_out.source_port;
     frame_build(&frame, mac_uplink, mac_router, &in);
-    frame_encapsulate(&frame, mac_uplink, mac_gateway, NODE_OTHER, NODE_OWN, 5, 60000, TEST_VNI);
+    frame_encapsulate(&frame, mac_uplink, mac_gateway, node, NODE_OWN, 5, 60000, TEST_VNI);
     harness_ingress(harness, &frame);
+}
+
+static void test_answers_of_a_gateway_that_was(void **state)
+{
+    struct harness *harness = *state;
+
+    put_worker(harness);
+    expect_gateway(harness, &worker_udp_out, NODE_OTHER);
+    put_node(harness, NODE_OTHER, 0);
+    put_node(harness, NODE_ELSEWHERE, 0);
+    receive_answer(harness, NODE_OTHER);
     assert_int_equal(harness->verdict, VERDICT_PASS);
-    assert_int_equal(get_counter(harness, COUNT_DECAPSULATED).packets, 1);
-    frame_build(&frame, mac_uplink, mac_router, &in);
-    frame_encapsulate(&frame, mac_uplink, mac_gateway, NODE_ELSEWHERE, NODE_OWN, 5, 60000,
-                      TEST_VNI);
-    harness_ingress(harness, &frame);
+    age(harness, &worker_udp_out, 1);
+    receive_answer(harness, NODE_OTHER);
+    assert_int_equal(harness->verdict, VERDICT_PASS);
+    assert_int_equal(get_counter(harness, COUNT_DECAPSULATED).packets, 2);
+    receive_answer(harness, NODE_ELSEWHERE);
     assert_int_equal(harness->verdict, TC_ACT_SHOT);
     assert_int_equal(get_counter(harness, DROP_UNKNOWN_NODE).packets, 1);
+}
+
+/* An answer to what the pod has just sent needs no second look at the node, one that comes later
+ * does. From another node, or an address of the cluster, it is none. */
+static void test_answers_that_are_awaited(void **state)
+{
+    struct harness *harness = *state;
+    struct ip_addr node = address_of(NODE_OTHER);
+    uint32_t before;
+
+    put_worker(harness);
+    expect_gateway(harness, &worker_udp_out, NODE_OTHER);
+    assert_int_equal(bpf_map_delete_elem(bpf_map__fd(harness->skeleton->maps.nodes), &node), 0);
+    do { /* again where the clock moved on between us and the program */
+        before = ticks_now();
+        age(harness, &worker_udp_out, 0);
+        receive_answer(harness, NODE_OTHER);
+    } while (ticks_now() != before);
+    assert_int_equal(harness->verdict, VERDICT_PASS);
+    receive_answer(harness, NODE_ELSEWHERE); /* a gateway, but not of this flow */
+    assert_int_equal(harness->verdict, VERDICT_PASS);
+    put_node(harness, NODE_ELSEWHERE, 0);
+    receive_answer(harness, NODE_ELSEWHERE);
+    assert_int_equal(harness->verdict, TC_ACT_SHOT);
+    age(harness, &worker_udp_out, 1);
+    receive_answer(harness, NODE_OTHER);
+    assert_int_equal(harness->verdict, TC_ACT_SHOT);
+    assert_in_range(get_counter(harness, DROP_UNKNOWN_NODE).packets, 2, 100);
+    put_node(harness, NODE_OTHER, NODE_GATEWAY);
+    put_endpoint(harness, SERVER, NODE_ELSEWHERE, PROFILE_NONE, 0);
+    age(harness, &worker_udp_out, 0);
+    receive_answer(harness, NODE_OTHER);
+    assert_int_equal(harness->verdict, TC_ACT_SHOT);
+    assert_int_equal(get_counter(harness, DROP_WRONG_NODE).packets, 1);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, harness_setup, harness_teardown)
@@ -394,13 +434,21 @@ static void test_answers_of_a_gateway_that_was(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_redirected_flow_is_remembered),    TEST(test_redirected_flow_keeps_its_gateway),
-        TEST(test_new_connection_decides_anew),      TEST(test_gateway_node_that_is_gone),
-        TEST(test_gateway_node_that_is_not_ready),   TEST(test_direct_flow_stays_direct),
-        TEST(test_another_pod_inherits_nothing),     TEST(test_pod_that_is_gone),
-        TEST(test_dropped_flow_is_redirected_later), TEST(test_outbound_flow_is_not_turned),
-        TEST(test_what_is_not_remembered),           TEST(test_fragments_follow_the_first),
-        TEST(test_answers_of_a_gateway_that_was),    TEST(test_both_ends_ping_with_one_identifier),
+        TEST(test_redirected_flow_is_remembered),
+        TEST(test_redirected_flow_keeps_its_gateway),
+        TEST(test_new_connection_decides_anew),
+        TEST(test_gateway_node_that_is_gone),
+        TEST(test_gateway_node_that_is_not_ready),
+        TEST(test_direct_flow_stays_direct),
+        TEST(test_another_pod_inherits_nothing),
+        TEST(test_pod_that_is_gone),
+        TEST(test_dropped_flow_is_redirected_later),
+        TEST(test_outbound_flow_is_not_turned),
+        TEST(test_what_is_not_remembered),
+        TEST(test_fragments_follow_the_first),
+        TEST(test_answers_of_a_gateway_that_was),
+        TEST(test_answers_that_are_awaited),
+        TEST(test_both_ends_ping_with_one_identifier),
     };
 
     return cmocka_run_group_tests(tests, harness_network, NULL);
