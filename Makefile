@@ -76,7 +76,7 @@ SKELETON := $(BUILD)/bpf/egressgw.skel.h
 
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(wildcard tests/unit/test_*.c))
 BPF_TESTS := $(patsubst tests/bpf/%.c,$(BUILD)/tests/bpf/%,$(wildcard tests/bpf/test_*.c))
-TOOLS := $(patsubst tests/tools/%.c,$(BUILD)/tests/tools/%,$(wildcard tests/tools/*.c))
+TOOLS := $(patsubst tests/tools/%.c,$(BUILD)/tests/tools/%,$(filter-out %.bpf.c,$(wildcard tests/tools/*.c)))
 PRELOADS := $(patsubst %.c,$(BUILD)/%.so,$(wildcard tests/preload/*.c))
 BENCHES := $(patsubst tests/bench/%.c,$(BUILD)/tests/bench/%,$(wildcard tests/bench/bench_*.c))
 UNIT_HELPERS := $(patsubst %.c,$(BUILD)/%.o,$(filter-out tests/unit/test_%,$(wildcard tests/unit/*.c)))
@@ -148,6 +148,18 @@ $(BUILD)/tests/preload/%.so: tests/preload/%.c
 
 $(BUILD)/tests/tools/%: $(BUILD)/tests/tools/%.o $(TEST_ARCHIVES)
 	$(call say,LINK)$(CC) $(CFLAGS) $(LDFLAGS) $^ -o $@ $(TOOL_LIBRARIES)
+
+# The tool that looks up in the kernel has a program of its own.
+LOOKUP_SKELETON := $(BUILD)/tests/tools/lookup.skel.h
+
+$(BUILD)/tests/tools/lookup.bpf.o: tests/tools/lookup.bpf.c
+	@mkdir -p $(@D)
+	$(call say,BPF)$(CLANG) $(BPF_CFLAGS) -c $< -o $@
+
+$(LOOKUP_SKELETON): $(BUILD)/tests/tools/lookup.bpf.o
+	$(call say,SKEL)$(BPFTOOL) gen skeleton $< name lookup_bpf > $@
+
+$(BUILD)/tests/tools/lookup.o: | $(LOOKUP_SKELETON)
 
 # Loaders as another release would have them: with the same source, but another program for the kernel, and with
 # another layout of the maps.

@@ -6,6 +6,7 @@
 
 #include "count.h"
 #include "maps.h"
+#include "packet.h"
 
 static __always_inline struct endpoint *endpoint_lookup(const struct ip_addr *address)
 {

@@ -56,7 +56,7 @@ static int mirror_read(struct apply *apply)
 
 int apply_open(struct apply *apply, struct backend *backend)
 {
-    struct apply opened = {.backend = backend};
+    struct apply opened = {.backend = backend, .unsettled = true};
     int error;
 
     for (unsigned table = 0; table < TABLES; table++) {

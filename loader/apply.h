@@ -13,10 +13,11 @@
  *
  * A generation is staged in memory, checked as a whole, turned into the changes that the kernel
  * still needs (`pending`), and written: sets in the order of table_entry_step(), then removals in
- * the opposite order, so that no packet meets a reference to something that is missing. Only what
- * differs is written. What cannot be written (a full map, no memory) stays pending together with
- * everything that would refer to it, and is tried again; what is in the kernel stays there until
- * its replacement is.
+ * the opposite order, so that no packet meets a reference to something that is missing. A packet
+ * that has met a reference from before may still follow it, so removals of what was referred to
+ * wait until those packets have passed. Only what differs is written. What cannot be written (a
+ * full map, no memory) stays pending together with everything that would refer to it, and is tried
+ * again; what is in the kernel stays there until its replacement is.
  *
  * The loader keeps a copy of the maps (`mirror`) beside them. Reading single elements back would
  * cost a system call for each check and comparison, and the question "does a route still refer to
@@ -29,6 +30,7 @@ struct apply {
     struct entries stage[TABLES];
     struct entries pending[TABLES];
     bool snapshot;           /* what is being staged */
+    bool unsettled;          /* packets may be under way that have met entries of before */
     uint64_t written;        /* elements set or removed since the start */
     uint64_t endpoints_left; /* pods gone since then, or replaced by another at their address */
     unsigned char *keys, *values; /* of one batch */

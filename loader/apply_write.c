@@ -99,6 +99,7 @@ static int write_batch(struct pass *pass, enum table table, size_t first, size_t
             apply->named(apply->context, *(const uint32_t *)(const void *)entry->key);
     }
     apply->written += *done;
+    apply->unsettled |= *done > 0;
     *(remove ? &pass->result->removed : &pass->result->set) += *done;
     return error;
 }
@@ -263,6 +264,21 @@ static int pass_sets(struct pass *pass)
     return 0;
 }
 
+/* Whether other entries refer to those of this step. */
+static bool step_is_referred_to(unsigned step)
+{
+    return step == STEP_PROFILES || apply_step_tables[step] == TABLE_GATEWAYS ||
+           apply_step_tables[step] == TABLE_NODES;
+}
+
+static void pass_settle(struct pass *pass)
+{
+    if (!pass->apply->unsettled)
+        return;
+    pass->apply->backend->settle(pass->apply->backend);
+    pass->apply->unsettled = false;
+}
+
 static int pass_removals(struct pass *pass)
 {
     int error = pass_find_incomplete(pass);
@@ -283,6 +299,8 @@ static int pass_removals(struct pass *pass)
         removals_collect(pass, step);
         if (table == TABLE_ROUTES)
             qsort(pass->items, pass->count, sizeof(pass->items[0]), routes_compare_reverse);
+        if (pass->count > 0 && step_is_referred_to(step))
+            pass_settle(pass);
         write_items(pass, table, true);
     }
     return error;

@@ -48,17 +48,22 @@ struct backend {
     int (*remove)(struct backend *backend, unsigned map, const void *keys, size_t *count);
     /* The most entries that the map can hold. */
     size_t (*capacity)(struct backend *backend, unsigned map);
+    /* Waits until every packet that a program has begun with has passed: what only the entries of
+     * before refer to is no longer looked up then. */
+    void (*settle)(struct backend *backend);
 };
 
 /* The maps of the kernel, by descriptors that belong to the caller; -1 for maps that are not
  * used. */
 struct backend_kernel {
     struct backend backend;
+    bool settles; /* the kernel can tell */
     int fds[BACKEND_MAPS];
     size_t capacities[BACKEND_MAPS];
 };
 
-/* Reads the sizes from the descriptors in `kernel->fds`. */
+/* Reads the sizes from the descriptors in `kernel->fds`. Says so where the kernel cannot wait for
+ * packets. */
 int backend_kernel_init(struct backend_kernel *kernel) _must_check_;
 
 #endif

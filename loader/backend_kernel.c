@@ -3,7 +3,12 @@
 
 #include <bpf/bpf.h>
 #include <errno.h>
+#include <linux/membarrier.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "common/log.h"
 
 /* The kernel's own ENOTSUPP leaks out of bpf(2) where a map type has no batch operations. */
 #define KERNEL_ENOTSUPP 524
@@ -162,6 +167,21 @@ static size_t kernel_capacity(struct backend *backend, unsigned map)
     return ((struct backend_kernel *)backend)->capacities[map];
 }
 
+/* membarrier(2) in its slow form is the kernel's synchronize_rcu(), and programs run under RCU. */
+static void kernel_settle(struct backend *backend)
+{
+    if (((struct backend_kernel *)backend)->settles)
+        syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0);
+}
+
+/* A kernel some of whose processors run without a timer (nohz_full) has no such form. */
+static bool kernel_settles(void)
+{
+    long commands = syscall(SYS_membarrier, MEMBARRIER_CMD_QUERY, 0, 0);
+
+    return commands > 0 && commands & MEMBARRIER_CMD_GLOBAL;
+}
+
 int backend_kernel_init(struct backend_kernel *kernel)
 {
     kernel->backend = (struct backend){
@@ -170,7 +190,12 @@ int backend_kernel_init(struct backend_kernel *kernel)
         .update = kernel_update,
         .remove = kernel_remove,
         .capacity = kernel_capacity,
+        .settle = kernel_settle,
     };
+    kernel->settles = kernel_settles();
+    if (!kernel->settles)
+        log_warning("the kernel cannot wait for packets that are on their way: one that meets a "
+                    "change of policies may miss its route");
     for (unsigned map = 0; map < BACKEND_MAPS; map++) {
         struct bpf_map_info info = {0};
         __u32 size = sizeof(info);

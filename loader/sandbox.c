@@ -2,6 +2,7 @@
 #include "loader/sandbox.h"
 
 #include <linux/bpf.h>
+#include <linux/membarrier.h>
 #include <linux/netlink.h>
 #include <seccomp.h>
 #include <sys/socket.h>
@@ -23,6 +24,7 @@ const struct seccomp_rule loader_rules[] = {
     BPF_COMMAND(BPF_MAP_LOOKUP_BATCH),
     BPF_COMMAND(BPF_MAP_UPDATE_BATCH),
     BPF_COMMAND(BPF_MAP_DELETE_BATCH),
+    {.call = SCMP_SYS(membarrier), .arguments = {SECCOMP_INT(0, MEMBARRIER_CMD_GLOBAL)}},
     /* the planner's connections */
     SECCOMP_CALL(accept4),
     {.call = SCMP_SYS(getsockopt),

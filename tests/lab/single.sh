@@ -38,6 +38,13 @@ single_pod() { # ADDRESS
     lab_pod_manifest nginx worker-1 "$1" default app=nginx
 }
 
+# A policy beside the other one, for the same pods: all of them change their profile, and the server is
+# reached by another route.
+single_second_policy() {
+    sed -e 's/name: egress-test/name: egress-second/' -e 's|0.0.0.0/0|198.51.100.0/24|' -e '/::/d' \
+        "$LAB_ROOT/tests/lab/manifests/fixed.yaml" | lab_apply second
+}
+
 single_pods() { # COUNT: further pods, in one file
     local form='---\napiVersion: v1\nkind: Pod\nmetadata: {name: many-%d, namespace: default, uid: many-%d,
     labels: {app: nginx, n: "%d"}}\nspec: {nodeName: worker-1}

@@ -10,6 +10,7 @@
 
 #include <fcntl.h>
 #include <linux/bpf.h>
+#include <linux/membarrier.h>
 #include <linux/netlink.h>
 #include <netinet/in.h>
 #include <seccomp.h>
@@ -61,6 +62,7 @@ static const struct {
     NAMED(getsockopt, 1, SOL_SOCKET),
     NAMED(getsockopt, 2, SO_PEERCRED),
     NAMED(getsockopt, 2, SO_ERROR),
+    NAMED(membarrier, 0, MEMBARRIER_CMD_GLOBAL),
     NAMED(setsockopt, 1, SOL_SOCKET),
     NAMED(setsockopt, 2, SO_KEEPALIVE),
     NAMED(setsockopt, 1, IPPROTO_TCP),

@@ -2,38 +2,52 @@
 /*
  * lookup PINS DESTINATION POD...
  *
- * Looks the way of each pod's packets to the destination up in the pinned maps, as the datapath
- * does, a few thousand times a second: endpoint, route, gateway. Says "started" after the first
- * round, and when a line is read from stdin looked N gaps N, where a gap is a look-up that found
- * nothing or led elsewhere than to a gateway. Ends with 1 where there was one, and says which was
- * the first.
+ * Looks the way of each pod's packets to the destination up in the pinned maps, again and again, by
+ * the datapath's own look-ups in the kernel: endpoint, route, gateway, with a while between them.
+ * Says "started" after the first round, and when a line is read from stdin looked N gaps N, where a
+ * gap is a look-up that found nothing or led elsewhere than to a gateway. Ends with 1 where there
+ * was one, and says which was the first.
  */
 #include <bpf/bpf.h>
-#include <egressgw/layout.h>
 #include <limits.h>
 #include <poll.h>
 
-#include "ipc/tables.h"
+#include "tests/tools/lookup.h"
+#include "tests/tools/lookup.skel.h"
 #include "tests/tools/tool.h"
 
-enum { PAUSE_NS = 200000 };
+enum { PAUSE_NS = 200000, ROUNDS = 100000, FRAME = 256 };
 
 static struct {
-    int endpoints, routes, gateways;
-    struct ip_prefix destination;
+    int program;
+    struct ip_addr destination;
     unsigned long looked, gaps;
 } it;
 
-static int pin_open(const char *pins, const char *name)
+/* The program on the daemon's maps; what it does not need is not made. */
+static void program_load(const char *pins)
 {
-    char path[PATH_MAX];
-    int fd;
+    static const char *const names[] = {MAP_ENDPOINTS, MAP_ROUTES, MAP_GATEWAYS};
+    struct lookup_bpf *skeleton = lookup_bpf__open();
+    struct bpf_map *map;
 
-    snprintf(path, sizeof(path), "%s/maps/%s", pins, name);
-    fd = bpf_obj_get(path);
-    if (fd < 0)
-        tool_fail("%s: %s", path, strerror(-fd));
-    return fd;
+    if (!skeleton)
+        tool_fail("the program cannot be opened");
+    bpf_object__for_each_map(map, skeleton->obj)
+        bpf_map__set_autocreate(map, bpf_map__is_internal(map));
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        char path[PATH_MAX];
+        int fd;
+
+        snprintf(path, sizeof(path), "%s/maps/%s", pins, names[i]);
+        fd = bpf_obj_get(path);
+        map = bpf_object__find_map_by_name(skeleton->obj, names[i]);
+        if (fd < 0 || !map || bpf_map__reuse_fd(map, fd) || bpf_map__set_autocreate(map, true))
+            tool_fail("%s: %s", path, strerror(errno));
+    }
+    if (lookup_bpf__load(skeleton))
+        tool_fail("the program cannot be loaded");
+    it.program = bpf_program__fd(skeleton->progs.lookup_way);
 }
 
 static struct ip_addr ipv4_parse(const char *text)
@@ -41,35 +55,26 @@ static struct ip_addr ipv4_parse(const char *text)
     return ip_addr_from_v4(tool_address_parse(text, 0).v4.sin_addr.s_addr);
 }
 
-/* What the way ends at; NULL: at a gateway. */
-static const char *way_gap(const struct ip_addr *pod)
-{
-    struct endpoint endpoint;
-    struct gateway gateway;
-    struct gateway_key slot = {0};
-    struct route_key key;
-    struct route route;
-
-    if (bpf_map_lookup_elem(it.endpoints, pod, &endpoint))
-        return "no endpoint";
-    key = route_key_make(endpoint.profile, &it.destination);
-    if (bpf_map_lookup_elem(it.routes, &key, &route))
-        return "no route";
-    if (route.action != ROUTE_GATEWAY || route.slots == 0)
-        return "a route to no gateway";
-    slot.group = route.group;
-    slot.slot = endpoint.hash % route.slots;
-    return bpf_map_lookup_elem(it.gateways, &slot, &gateway) ? "no gateway" : NULL;
-}
-
 static void way_look(const char *name)
 {
-    struct ip_addr pod = ipv4_parse(name);
-    const char *gap = way_gap(&pod);
+    static const char *const ends[] = {
+        [LOOKUP_AT_A_GATEWAY] = "a gateway", [LOOKUP_NO_ENDPOINT] = "no endpoint",
+        [LOOKUP_NO_ROUTE] = "no route",      [LOOKUP_NO_REDIRECTION] = "a route to no gateway",
+        [LOOKUP_NO_GATEWAY] = "no gateway",
+    };
+    struct lookup_question question = {
+        .pod = ipv4_parse(name), .destination = it.destination, .rounds = ROUNDS};
+    unsigned char frame[FRAME] = {0}, out[FRAME];
+    LIBBPF_OPTS(bpf_test_run_opts, options, .data_in = frame, .data_size_in = sizeof(frame),
+                .data_out = out, .data_size_out = sizeof(out), .repeat = 1);
 
+    memcpy(frame + LOOKUP_OFFSET, &question, sizeof(question));
+    if (bpf_prog_test_run_opts(it.program, &options) || options.retval)
+        tool_fail("the program cannot be run: %s", strerror(errno));
+    memcpy(&question, out + LOOKUP_OFFSET, sizeof(question));
     it.looked++;
-    if (gap && it.gaps++ == 0)
-        fprintf(stderr, "%s: %s\n", name, gap);
+    if (question.end != LOOKUP_AT_A_GATEWAY && it.gaps++ == 0)
+        fprintf(stderr, "%s: %s\n", name, ends[question.end]);
 }
 
 int main(int argc, char **argv)
@@ -79,11 +84,8 @@ int main(int argc, char **argv)
 
     if (argc < 4)
         tool_fail("usage: lookup PINS DESTINATION POD...");
-    it.endpoints = pin_open(argv[1], MAP_ENDPOINTS);
-    it.routes = pin_open(argv[1], MAP_ROUTES);
-    it.gateways = pin_open(argv[1], MAP_GATEWAYS);
-    it.destination.address = ipv4_parse(argv[2]);
-    it.destination.length = 32;
+    program_load(argv[1]);
+    it.destination = ipv4_parse(argv[2]);
     while (poll(&input, 1, 0) == 0) {
         for (int i = 3; i < argc; i++)
             way_look(argv[i]);

@@ -90,10 +90,18 @@ static size_t fake_capacity(struct backend *backend, unsigned map)
     return fake_of(backend)->capacities[map];
 }
 
+static void fake_settle(struct backend *backend)
+{
+    struct fake_backend *fake = fake_of(backend);
+
+    if (fake->settled)
+        fake->settled(fake->context);
+}
+
 void fake_backend_open(struct fake_backend *fake, size_t capacity)
 {
     *fake = (struct fake_backend){
-        .backend = {fake_read, fake_lookup, fake_update, fake_remove, fake_capacity},
+        .backend = {fake_read, fake_lookup, fake_update, fake_remove, fake_capacity, fake_settle},
     };
     for (unsigned map = 0; map < BACKEND_MAPS; map++) {
         fake->maps[map] = ENTRIES(backend_shape(map)->key_size, backend_shape(map)->value_size);

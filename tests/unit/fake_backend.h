@@ -13,10 +13,11 @@ struct fake_backend {
     struct backend backend;
     struct entries maps[BACKEND_MAPS];
     size_t capacities[BACKEND_MAPS];
-    size_t calls;    /* of update and remove */
-    size_t elements; /* written or removed */
-    size_t fail_at;  /* number of the call that fails, from 1; 0: none */
-    int fail_error;  /* negative errno */
+    size_t calls;                   /* of update and remove */
+    size_t elements;                /* written or removed */
+    void (*settled)(void *context); /* or NULL: called for each settle */
+    size_t fail_at;                 /* number of the call that fails, from 1; 0: none */
+    int fail_error;                 /* negative errno */
     bool fail_read;
     size_t read_most; /* entries that one read gives; 0: as many as there is room for */
     void (*written)(void *context);

@@ -15,14 +15,13 @@
 #include <cmocka.h>
 
 #include "loader/apply.h"
-#include "tests/unit/fake_backend.h"
+#include "tests/unit/reconcile_watch.h"
 
 enum {
     NODES = 4,
     GROUPS = 4,
     SLOTS_MOST = 3,
     PROFILES = 5,
-    SOURCES = 8,
     CAPACITY = 256,
     ROUNDS = 300,
     FAILURE_ROUNDS = 40,
@@ -30,13 +29,6 @@ enum {
 
 static const char *const prefix_texts[] = {"0.0.0.0/0",   "10.0.0.0/8", "10.1.0.0/16",
                                            "10.1.2.0/24", "20.0.0.0/8", "2001:db8::/32"};
-static const char *const destinations[] = {"10.1.2.3", "10.1.9.9", "10.9.9.9", "20.1.1.1",
-                                           "30.1.1.1"};
-
-struct tables {
-    struct entries maps[TABLES];
-};
-
 static unsigned seed;
 
 static unsigned roll(unsigned sides)
@@ -44,21 +36,9 @@ static unsigned roll(unsigned sides)
     return (unsigned)rand_r(&seed) % sides;
 }
 
-static struct ip_addr address_number(unsigned network, unsigned host)
+static struct ip_addr node_number(unsigned number)
 {
-    return ip_addr_from_v4(htonl(network << 24 | host));
-}
-
-static void tables_open(struct tables *tables)
-{
-    for (unsigned table = 0; table < TABLES; table++)
-        tables->maps[table] = ENTRIES(table_shapes[table].key_size, table_shapes[table].value_size);
-}
-
-static void tables_close(struct tables *tables)
-{
-    for (unsigned table = 0; table < TABLES; table++)
-        entries_release(&tables->maps[table]);
+    return ip_addr_from_v4(htonl(172U << 24 | number));
 }
 
 static void put(struct tables *tables, enum table table, const void *key, const void *value)
@@ -69,7 +49,7 @@ static void put(struct tables *tables, enum table table, const void *key, const 
 static void fill_nodes(struct tables *tables)
 {
     for (unsigned i = 0; i < NODES; i++) {
-        struct ip_addr node = address_number(172, i + 1);
+        struct ip_addr node = node_number(i + 1);
         struct node_entry value = {.flags = roll(4)};
 
         if (i == 0 || roll(2))
@@ -90,10 +70,10 @@ static void fill_gateways(struct tables *tables)
             continue;
         for (unsigned slot = 0; slot < group_slots(group); slot++) {
             struct gateway_key key = {group, slot};
-            struct gateway value = {.node = address_number(172, 1 + roll(NODES))};
+            struct gateway value = {.node = node_number(1 + roll(NODES))};
 
             if (!entries_find(&tables->maps[TABLE_NODES], &value.node))
-                value.node = address_number(172, 1);
+                value.node = node_number(1);
             put(tables, TABLE_GATEWAYS, &key, &value);
         }
     }
@@ -132,10 +112,10 @@ static void fill_routes(struct tables *tables, uint32_t profile)
 
 static void fill_endpoints(struct tables *tables)
 {
-    for (unsigned i = 0; i < SOURCES; i++) {
-        struct ip_addr address = address_number(100, i + 1);
+    for (unsigned i = 0; i < WATCH_SOURCES; i++) {
+        struct ip_addr address = watch_source(i);
         unsigned profile = roll(PROFILES + 1);
-        struct endpoint value = {.node = address_number(172, 1), .hash = i};
+        struct endpoint value = {.node = node_number(1), .hash = i};
 
         value.profile = profile == PROFILES ? (unsigned)PROFILE_NONE : PROFILE_FIRST + profile;
         if (roll(4))
@@ -159,145 +139,6 @@ static void tables_random(struct tables *tables)
             fill_routes(tables, PROFILE_FIRST + profile);
     }
     fill_endpoints(tables);
-}
-
-/* --- what packets see ------------------------------------------------------------------------- */
-
-static bool profile_has_routes(const struct entries *routes, uint32_t profile)
-{
-    size_t cursor = 0;
-    struct entry *entry;
-
-    while ((entry = entries_next(routes, &cursor))) {
-        const struct route_key *key = (const void *)entry->key;
-
-        if ((ntohl(key->scope_be) & ~ROUTE_SCOPE_IPV6) == profile)
-            return true;
-    }
-    return false;
-}
-
-/* Longest prefix match, as the kernel does it: zero where nothing matches. */
-static struct route lookup(const struct entries *routes, uint32_t profile,
-                           const struct ip_addr *destination)
-{
-    struct route found = {0};
-    int longest = -1;
-    size_t cursor = 0;
-    struct entry *entry;
-
-    while ((entry = entries_next(routes, &cursor))) {
-        struct ip_prefix prefix;
-        uint32_t of;
-
-        assert_int_equal(route_key_read((const void *)entry->key, &of, &prefix), 0);
-        if (of == profile && prefix_contains(&prefix, destination) && prefix.length > longest) {
-            longest = prefix.length;
-            memcpy(&found, entry_value(routes, entry), sizeof(found));
-        }
-    }
-    return found;
-}
-
-struct watch {
-    struct fake_backend *fake;
-    const struct tables *before, *after;
-};
-
-/* A key that was there and will be there is there. */
-static void check_presence(const struct watch *watch)
-{
-    for (unsigned table = 0; table < TABLES; table++) {
-        size_t cursor = 0;
-        struct entry *entry;
-
-        while ((entry = entries_next(&watch->before->maps[table], &cursor))) {
-            if (entries_find(&watch->after->maps[table], entry->key))
-                assert_non_null(entries_find(&watch->fake->maps[table], entry->key));
-        }
-    }
-}
-
-static void check_references(const struct watch *watch)
-{
-    const struct entries *maps = watch->fake->maps;
-    size_t cursor = 0;
-    struct entry *entry;
-
-    while ((entry = entries_next(&maps[TABLE_ROUTES], &cursor))) {
-        const struct route *route = entry_value(&maps[TABLE_ROUTES], entry);
-
-        for (uint32_t slot = 0; route->action == ROUTE_GATEWAY && slot < route->slots; slot++) {
-            struct gateway_key key = {route->group, slot};
-
-            assert_non_null(entries_find(&maps[TABLE_GATEWAYS], &key));
-        }
-    }
-    cursor = 0;
-    while ((entry = entries_next(&maps[TABLE_GATEWAYS], &cursor))) {
-        const struct gateway *gateway = entry_value(&maps[TABLE_GATEWAYS], entry);
-
-        assert_non_null(entries_find(&maps[TABLE_NODES], &gateway->node));
-    }
-}
-
-static bool verdict_is(const struct route *seen, const struct entries *routes, uint32_t profile,
-                       const struct ip_addr *destination)
-{
-    struct route route = lookup(routes, profile, destination);
-
-    return memcmp(&route, seen, sizeof(route)) == 0;
-}
-
-/* An endpoint that was and will be there sees its old profile or its new one, each with its old or
- * its new routes, but never a profile that is only half made or half taken away. */
-static void check_verdict(const struct watch *watch, const struct ip_addr *source,
-                          const struct ip_addr *destination)
-{
-    const struct tables *states[] = {watch->before, watch->after};
-    const struct entries *endpoints = &watch->fake->maps[TABLE_ENDPOINTS];
-    const struct endpoint *now = entry_value(endpoints, entries_find(endpoints, source));
-    struct route seen = lookup(&watch->fake->maps[TABLE_ROUTES], now->profile, destination);
-    bool allowed = false;
-
-    for (unsigned i = 0; i < 2; i++) {
-        const struct entries *entries = &states[i]->maps[TABLE_ENDPOINTS];
-        const struct endpoint *endpoint = entry_value(entries, entries_find(entries, source));
-
-        for (unsigned j = 0; j < 2; j++) {
-            const struct entries *routes = &states[j]->maps[TABLE_ROUTES];
-
-            if (i == j || profile_has_routes(routes, endpoint->profile))
-                allowed |= verdict_is(&seen, routes, endpoint->profile, destination);
-        }
-    }
-    assert_true(allowed);
-}
-
-static void check_verdicts(const struct watch *watch)
-{
-    for (unsigned i = 0; i < SOURCES; i++) {
-        struct ip_addr source = address_number(100, i + 1);
-
-        if (!entries_find(&watch->before->maps[TABLE_ENDPOINTS], &source) ||
-            !entries_find(&watch->after->maps[TABLE_ENDPOINTS], &source))
-            continue;
-        for (size_t j = 0; j < ARRAY_SIZE(destinations); j++) {
-            struct ip_addr destination;
-
-            assert_int_equal(address_parse(text_of(destinations[j]), &destination), 0);
-            check_verdict(watch, &source, &destination);
-        }
-    }
-}
-
-static void watch_written(void *context)
-{
-    const struct watch *watch = context;
-
-    check_presence(watch);
-    check_references(watch);
-    check_verdicts(watch);
 }
 
 /* --- driving ---------------------------------------------------------------------------------- */
@@ -397,7 +238,7 @@ static void test_snapshot_from_anything(void **state)
     for (unsigned round = 0; round < ROUNDS; round++) {
         struct fake_backend fake;
         struct tables before, after;
-        struct watch watch = {&fake, &before, &after};
+        struct watch watch;
         struct apply apply;
 
         seed = round + 1;
@@ -407,8 +248,7 @@ static void test_snapshot_from_anything(void **state)
         fake.read_most = round % 5;
         fake_fill(&fake, &before);
         assert_int_equal(apply_open(&apply, &fake.backend), 0);
-        fake.written = watch_written;
-        fake.context = &watch;
+        watch_begin(&watch, &fake, &before, &after);
         stage_snapshot(&apply, &after);
         expect_commit(&apply);
         fake_expect(&fake, &after);
@@ -419,6 +259,7 @@ static void test_snapshot_from_anything(void **state)
         expect_commit(&apply);
         assert_int_equal(fake.elements, 0);
         assert_int_equal(fake.calls, 0);
+        watch_end(&watch);
         apply_close(&apply);
         fake_backend_close(&fake);
         tables_close(&before);
@@ -430,7 +271,7 @@ static void test_changes_in_a_row(void **state)
 {
     struct fake_backend fake;
     struct tables before, after;
-    struct watch watch = {&fake, &before, &after};
+    struct watch watch;
     struct apply apply;
 
     (void)state;
@@ -439,13 +280,13 @@ static void test_changes_in_a_row(void **state)
     fake_backend_open(&fake, CAPACITY);
     fake_fill(&fake, &before);
     assert_int_equal(apply_open(&apply, &fake.backend), 0);
-    fake.written = watch_written;
-    fake.context = &watch;
     for (unsigned round = 0; round < ROUNDS; round++) {
         tables_random(&after);
+        watch_begin(&watch, &fake, &before, &after);
         stage_change(&apply, &before, &after);
         expect_commit(&apply);
         fake_expect(&fake, &after);
+        watch_end(&watch);
         tables_close(&before);
         before = after;
     }
@@ -459,7 +300,7 @@ static bool run_failure(const struct tables *before, const struct tables *after,
                         size_t call, int error)
 {
     struct fake_backend fake;
-    struct watch watch = {&fake, before, after};
+    struct watch watch;
     struct apply apply;
     struct apply_result result;
     bool reached;
@@ -468,8 +309,7 @@ static bool run_failure(const struct tables *before, const struct tables *after,
     fake_backend_open(&fake, CAPACITY);
     fake_fill(&fake, before);
     assert_int_equal(apply_open(&apply, &fake.backend), 0);
-    fake.written = watch_written;
-    fake.context = &watch;
+    watch_begin(&watch, &fake, before, after);
     fake.fail_at = call;
     fake.fail_error = error;
     if (snapshot)
@@ -488,6 +328,7 @@ static bool run_failure(const struct tables *before, const struct tables *after,
     }
     assert_false(apply_is_pending(&apply));
     fake_expect(&fake, after);
+    watch_end(&watch);
     apply_close(&apply);
     fake_backend_close(&fake);
     return reached;
