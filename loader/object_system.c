@@ -19,6 +19,7 @@
 enum { KERNEL_MAJOR = 6, KERNEL_MINOR = 1, VERIFIER_LINES = 12 };
 
 static char verifier_end[LOG_LINE_SIZE];
+static bool types_refused; /* the kernel has not taken the programs' BTF */
 
 static int kernel_check(void)
 {
@@ -146,6 +147,7 @@ static int libbpf_print(enum libbpf_print_level level, const char *format, va_li
         message = NULL;
         return 0;
     }
+    types_refused |= strstr(message, "loading .BTF into kernel") != NULL;
     if (strstr(message, "-- BEGIN PROG LOAD LOG --"))
         verifier_keep(message);
     for (line = strtok_r(message, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest))
@@ -169,6 +171,9 @@ void system_report_load(int error)
     else
         log_error("the kernel does not take the programs; log.level: debug shows all it says",
                   log_errno(error));
+    if (types_refused)
+        log_error("it had not taken their types (BTF) before, without which it cannot check them "
+                  "function by function: it may lack memory");
     for (line = strtok_r(verifier_end, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest))
         log_error("verifier", log_string("text", line));
 }

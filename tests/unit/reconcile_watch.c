@@ -164,8 +164,8 @@ static void check_verdicts(const struct watch *watch)
 }
 
 /*
- * A packet that has met an endpoint, a route or a gateway as they were when packets were last waited
- * for, and looks for the next thing only now: it finds the old or the new one.
+ * A packet that has met an endpoint, a route or a gateway as they were when packets were last
+ * waited for, and looks for the next thing only now: it finds the old or the new one.
  */
 static void check_slow_packet(const struct watch *watch, uint32_t profile,
                               const struct ip_addr *destination)
