@@ -264,13 +264,6 @@ static int pass_sets(struct pass *pass)
     return 0;
 }
 
-/* Whether other entries refer to those of this step. */
-static bool step_is_referred_to(unsigned step)
-{
-    return step == STEP_PROFILES || apply_step_tables[step] == TABLE_GATEWAYS ||
-           apply_step_tables[step] == TABLE_NODES;
-}
-
 static void pass_settle(struct pass *pass)
 {
     if (!pass->apply->unsettled)
@@ -285,6 +278,7 @@ static int pass_removals(struct pass *pass)
 
     for (unsigned step = TABLE_STEPS; !error && step-- > TABLE_SETTINGS + 1;) {
         enum table table = apply_step_tables[step];
+        bool referred_to = true; /* by other entries */
 
         if (pass->apply->pending[table].count == 0)
             continue;
@@ -294,12 +288,14 @@ static int pass_removals(struct pass *pass)
             error = pass_find_referenced_groups(pass);
         else if (table == TABLE_NODES)
             error = pass_find_referenced_nodes(pass);
+        else
+            referred_to = false;
         if (error)
             break;
         removals_collect(pass, step);
         if (table == TABLE_ROUTES)
             qsort(pass->items, pass->count, sizeof(pass->items[0]), routes_compare_reverse);
-        if (pass->count > 0 && step_is_referred_to(step))
+        if (pass->count > 0 && referred_to)
             pass_settle(pass);
         write_items(pass, table, true);
     }

@@ -376,6 +376,12 @@ static void receive_answer(struct harness *harness, const char *node)
     harness_ingress(harness, &frame);
 }
 
+static void expect_answer(struct harness *harness, const char *node, int verdict)
+{
+    receive_answer(harness, node);
+    assert_int_equal(harness->verdict, verdict);
+}
+
 static void test_answers_of_a_gateway_that_was(void **state)
 {
     struct harness *harness = *state;
@@ -384,14 +390,11 @@ static void test_answers_of_a_gateway_that_was(void **state)
     expect_gateway(harness, &worker_udp_out, NODE_OTHER);
     put_node(harness, NODE_OTHER, 0);
     put_node(harness, NODE_ELSEWHERE, 0);
-    receive_answer(harness, NODE_OTHER);
-    assert_int_equal(harness->verdict, VERDICT_PASS);
+    expect_answer(harness, NODE_OTHER, VERDICT_PASS);
     age(harness, &worker_udp_out, 1);
-    receive_answer(harness, NODE_OTHER);
-    assert_int_equal(harness->verdict, VERDICT_PASS);
+    expect_answer(harness, NODE_OTHER, VERDICT_PASS);
     assert_int_equal(get_counter(harness, COUNT_DECAPSULATED).packets, 2);
-    receive_answer(harness, NODE_ELSEWHERE);
-    assert_int_equal(harness->verdict, TC_ACT_SHOT);
+    expect_answer(harness, NODE_ELSEWHERE, TC_ACT_SHOT);
     assert_int_equal(get_counter(harness, DROP_UNKNOWN_NODE).packets, 1);
 }
 
@@ -412,20 +415,16 @@ static void test_answers_that_are_awaited(void **state)
         receive_answer(harness, NODE_OTHER);
     } while (ticks_now() != before);
     assert_int_equal(harness->verdict, VERDICT_PASS);
-    receive_answer(harness, NODE_ELSEWHERE); /* a gateway, but not of this flow */
-    assert_int_equal(harness->verdict, VERDICT_PASS);
+    expect_answer(harness, NODE_ELSEWHERE, VERDICT_PASS); /* a gateway, but not of this flow */
     put_node(harness, NODE_ELSEWHERE, 0);
-    receive_answer(harness, NODE_ELSEWHERE);
-    assert_int_equal(harness->verdict, TC_ACT_SHOT);
+    expect_answer(harness, NODE_ELSEWHERE, TC_ACT_SHOT);
     age(harness, &worker_udp_out, 1);
-    receive_answer(harness, NODE_OTHER);
-    assert_int_equal(harness->verdict, TC_ACT_SHOT);
+    expect_answer(harness, NODE_OTHER, TC_ACT_SHOT);
     assert_in_range(get_counter(harness, DROP_UNKNOWN_NODE).packets, 2, 100);
     put_node(harness, NODE_OTHER, NODE_GATEWAY);
     put_endpoint(harness, SERVER, NODE_ELSEWHERE, PROFILE_NONE, 0);
     age(harness, &worker_udp_out, 0);
-    receive_answer(harness, NODE_OTHER);
-    assert_int_equal(harness->verdict, TC_ACT_SHOT);
+    expect_answer(harness, NODE_OTHER, TC_ACT_SHOT);
     assert_int_equal(get_counter(harness, DROP_WRONG_NODE).packets, 1);
 }
 

@@ -21,8 +21,8 @@ KERNEL_DATA=(tests/lab include/egressgw)
 KERNEL_PROGRAMS="awk bash bpftool cat comm cp cut dirname expr find grep head ip ls md5sum mkdir mkfifo
 mktemp mount mv nft nsenter pgrep realpath rm sed seq sh sort stat tail tee timeout touch tr umount
 unshare wc"
-KERNEL_MODULES="8021q bonding bridge cls_bpf macvlan nf_conntrack nf_nat nf_tables nft_chain_nat nft_ct nft_masq sch_ingress
-veth"
+KERNEL_MODULES="8021q bonding bridge cls_bpf macvlan nf_conntrack nf_nat nf_tables nft_chain_nat nft_ct
+nft_masq sch_ingress veth"
 
 kernel_skip() { # REASON
     echo "ok 1 - ${0##*/} # SKIP $1"

@@ -28,6 +28,20 @@ void tables_close(struct tables *tables)
         entries_release(&tables->maps[table]);
 }
 
+void tables_copy(struct entries to[TABLES], const struct entries from[TABLES])
+{
+    for (unsigned table = 0; table < TABLES; table++) {
+        size_t cursor = 0;
+        struct entry *entry;
+
+        entries_release(&to[table]);
+        while ((entry = entries_next(&from[table], &cursor)))
+            assert_int_equal(
+                entries_put(&to[table], entry->key, entry_value(&from[table], entry), ENTRY_SET),
+                0);
+    }
+}
+
 static bool profile_has_routes(const struct entries *routes, uint32_t profile)
 {
     size_t cursor = 0;
@@ -230,16 +244,7 @@ static void watch_settled(void *context)
 {
     struct watch *watch = context;
 
-    for (unsigned table = 0; table < TABLES; table++) {
-        size_t cursor = 0;
-        struct entry *entry;
-
-        entries_release(&watch->met.maps[table]);
-        while ((entry = entries_next(&watch->fake->maps[table], &cursor)))
-            assert_int_equal(entries_put(&watch->met.maps[table], entry->key,
-                                         entry_value(&watch->fake->maps[table], entry), ENTRY_SET),
-                             0);
-    }
+    tables_copy(watch->met.maps, watch->fake->maps);
 }
 
 void watch_begin(struct watch *watch, struct fake_backend *fake, const struct tables *before,

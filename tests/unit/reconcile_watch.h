@@ -17,6 +17,9 @@ struct tables {
 void tables_open(struct tables *tables);
 void tables_close(struct tables *tables);
 
+/* Makes the maps `to` hold what `from` holds. */
+void tables_copy(struct entries to[TABLES], const struct entries from[TABLES]);
+
 struct watch {
     struct fake_backend *fake;
     const struct tables *before, *after;

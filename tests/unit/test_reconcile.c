@@ -143,19 +143,6 @@ static void tables_random(struct tables *tables)
 
 /* --- driving ---------------------------------------------------------------------------------- */
 
-static void fake_fill(struct fake_backend *fake, const struct tables *tables)
-{
-    for (unsigned table = 0; table < TABLES; table++) {
-        size_t cursor = 0;
-        struct entry *entry;
-
-        while ((entry = entries_next(&tables->maps[table], &cursor)))
-            assert_int_equal(entries_put(&fake->maps[table], entry->key,
-                                         entry_value(&tables->maps[table], entry), ENTRY_SET),
-                             0);
-    }
-}
-
 static void fake_expect(const struct fake_backend *fake, const struct tables *tables)
 {
     for (unsigned table = 0; table < TABLES; table++) {
@@ -246,7 +233,7 @@ static void test_snapshot_from_anything(void **state)
         tables_random(&after);
         fake_backend_open(&fake, CAPACITY);
         fake.read_most = round % 5;
-        fake_fill(&fake, &before);
+        tables_copy(fake.maps, before.maps);
         assert_int_equal(apply_open(&apply, &fake.backend), 0);
         watch_begin(&watch, &fake, &before, &after);
         stage_snapshot(&apply, &after);
@@ -278,7 +265,7 @@ static void test_changes_in_a_row(void **state)
     seed = 4711;
     tables_random(&before);
     fake_backend_open(&fake, CAPACITY);
-    fake_fill(&fake, &before);
+    tables_copy(fake.maps, before.maps);
     assert_int_equal(apply_open(&apply, &fake.backend), 0);
     for (unsigned round = 0; round < ROUNDS; round++) {
         tables_random(&after);
@@ -307,7 +294,7 @@ static bool run_failure(const struct tables *before, const struct tables *after,
     int outcome;
 
     fake_backend_open(&fake, CAPACITY);
-    fake_fill(&fake, before);
+    tables_copy(fake.maps, before->maps);
     assert_int_equal(apply_open(&apply, &fake.backend), 0);
     watch_begin(&watch, &fake, before, after);
     fake.fail_at = call;
@@ -371,7 +358,7 @@ static void test_generation_after_failure(void **state)
         tables_random(&between);
         tables_random(&after);
         fake_backend_open(&fake, CAPACITY);
-        fake_fill(&fake, &before);
+        tables_copy(fake.maps, before.maps);
         assert_int_equal(apply_open(&apply, &fake.backend), 0);
         fake.fail_at = 1 + roll(5);
         fake.fail_error = -ENOMEM;
