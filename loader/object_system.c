@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "loader/object_system.h"
 
+#include <bpf/bpf.h>
 #include <bpf/btf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
@@ -19,7 +20,7 @@
 enum { KERNEL_MAJOR = 6, KERNEL_MINOR = 1, VERIFIER_LINES = 12 };
 
 static char verifier_end[LOG_LINE_SIZE];
-static bool types_refused; /* the kernel has not taken the programs' BTF */
+static bool types_missing; /* the kernel has not taken the programs' BTF as it is */
 
 static int kernel_check(void)
 {
@@ -137,6 +138,48 @@ static void verifier_keep(char *message)
     snprintf(verifier_end, sizeof(verifier_end), "%s", end);
 }
 
+/* The BTF as the kernel has it, NULL where it has none. */
+static struct btf *loaded_btf(int fd)
+{
+    _cleanup_free_ void *data = NULL;
+    struct bpf_btf_info info = {0};
+    uint32_t size = sizeof(info);
+
+    if (fd <= 0 || bpf_obj_get_info_by_fd(fd, &info, &size) < 0)
+        return NULL;
+    data = calloc(1, info.btf_size);
+    if (!data)
+        return NULL;
+    info = (struct bpf_btf_info){.btf = (uintptr_t)data, .btf_size = info.btf_size};
+    return bpf_obj_get_info_by_fd(fd, &info, &size) < 0 ? NULL : btf__new(data, info.btf_size);
+}
+
+static bool has_global_functions(const struct btf *btf)
+{
+    for (uint32_t id = 1; id < btf__type_cnt(btf); id++) {
+        const struct btf_type *type = btf__type_by_id(btf, id);
+
+        if (btf_is_func(type) && btf_vlen(type) == BTF_FUNC_GLOBAL)
+            return true;
+    }
+    return false;
+}
+
+/* Where the kernel refuses the BTF, or only one of libbpf's trials of what it can do, libbpf goes
+ * on without it or without its global functions. The kernel would then not check function by
+ * function and take minutes until it gave up. */
+static int program_prepare(struct bpf_program *program, struct bpf_prog_load_opts *options,
+                           long cookie)
+{
+    struct btf *btf = loaded_btf((int)options->prog_btf_fd);
+
+    (void)program;
+    (void)cookie;
+    types_missing = !btf || !has_global_functions(btf);
+    btf__free(btf);
+    return types_missing ? -EOPNOTSUPP : 0;
+}
+
 static int libbpf_print(enum libbpf_print_level level, const char *format, va_list arguments)
 {
     _cleanup_free_ char *message = NULL;
@@ -147,7 +190,6 @@ static int libbpf_print(enum libbpf_print_level level, const char *format, va_li
         message = NULL;
         return 0;
     }
-    types_refused |= strstr(message, "loading .BTF into kernel") != NULL;
     if (strstr(message, "-- BEGIN PROG LOAD LOG --"))
         verifier_keep(message);
     for (line = strtok_r(message, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest))
@@ -157,23 +199,29 @@ static int libbpf_print(enum libbpf_print_level level, const char *format, va_li
 
 void system_log_libbpf(void)
 {
+    LIBBPF_OPTS(libbpf_prog_handler_opts, handler, .prog_prepare_load_fn = program_prepare);
+    int error;
+
     libbpf_set_print(libbpf_print);
+    error = libbpf_register_prog_handler("tc", BPF_PROG_TYPE_SCHED_CLS, 0, &handler);
+    if (error < 0)
+        log_warning("the programs' types will not be insisted on", log_errno(-error));
 }
 
 void system_report_load(int error)
 {
     char *line, *rest = NULL;
 
-    if (error == -EPERM)
+    if (types_missing)
+        log_error("the kernel does not take the programs' types (BTF), without which it cannot "
+                  "check them function by function: it may lack memory");
+    else if (error == -EPERM)
         log_error("the kernel does not let us load the programs: CAP_BPF, CAP_PERFMON and "
                   "CAP_NET_ADMIN are needed, and no lockdown of the kernel",
                   log_errno(error));
     else
         log_error("the kernel does not take the programs; log.level: debug shows all it says",
                   log_errno(error));
-    if (types_refused)
-        log_error("it had not taken their types (BTF) before, without which it cannot check them "
-                  "function by function: it may lack memory");
     for (line = strtok_r(verifier_end, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest))
         log_error("verifier", log_string("text", line));
 }

@@ -6,9 +6,9 @@
  *   EGRESSGW_FAULT=CALL:ERROR:NUMBER   the NUMBER-th CALL, counted from 1, fails with ERROR (a
  *                                      number); with ERROR 0 the process dies there
  *
- * CALL is bpf, link (bpf(2) that makes a link), sendmsg, recvmsg, accept4, epoll_ctl or malloc.
- * With NUMBER 0 nothing happens; at its end the process says on standard error how many there were.
- * With NUMBER -1 every one fails.
+ * CALL is bpf, link (bpf(2) that makes a link), types (that loads BTF, other than libbpf's trials),
+ * sendmsg, recvmsg, accept4, epoll_ctl or malloc. With NUMBER 0 nothing happens; at its end the
+ * process says on standard error how many there were. With NUMBER -1 every one fails.
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -24,6 +24,8 @@
 #include <unistd.h>
 
 #define NEXT(name) ((__typeof__(&name))dlsym(RTLD_NEXT, #name))
+
+enum { TRIAL_SIZE = 4096 };
 
 static struct {
     char call[16];
@@ -61,9 +63,11 @@ static int strikes(const char *call)
     return 1;
 }
 
-static int bpf_strikes(long command)
+static int bpf_strikes(long command, const union bpf_attr *attributes)
 {
     switch (command) {
+    case BPF_BTF_LOAD:
+        return attributes->btf_size > TRIAL_SIZE && strikes("types");
     case BPF_LINK_CREATE:
         return strikes("link");
     case BPF_MAP_UPDATE_ELEM:
@@ -85,7 +89,7 @@ long syscall(long number, ...)
     for (int i = 0; i < 6; i++)
         a[i] = va_arg(arguments, long);
     va_end(arguments);
-    if (number == SYS_bpf && (strikes("bpf") || bpf_strikes(a[0])))
+    if (number == SYS_bpf && (strikes("bpf") || bpf_strikes(a[0], (const union bpf_attr *)a[1])))
         return -1;
     return NEXT(syscall)(number, a[0], a[1], a[2], a[3], a[4], a[5]);
 }
