@@ -21,6 +21,7 @@
 
 enum { FRAME_PAYLOAD = 64 - 14 - 20 - 8, BATCH = 64, THREADS = 64, FLOWS = 16384 };
 
+static const char congestion[] = "cubic"; /* Debian's; one that paces would measure its pace */
 static struct tool_address server;
 static uint64_t duration_ns = 1000000000;
 static unsigned long count = 10000, threads = 1, flows;
@@ -31,6 +32,8 @@ static int connection_open(const char *request)
     int on = 1, fd = tool_socket(SOCK_STREAM, NULL, server.any.sa_family, 5000);
 
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+    if (setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, congestion, strlen(congestion)))
+        tool_fail("%s: %s", congestion, strerror(errno));
     if (connect(fd, &server.any, server.length) || !tool_write(fd, request, strlen(request)))
         tool_fail("connect: %s", strerror(errno));
     return fd;
