@@ -239,7 +239,6 @@ static int loader_open(struct loader *loader)
         log_warning("the service manager cannot be reached", log_errno(error));
     /* Draws the random key while that is allowed. */
     (void)hash_bytes("", 0);
-    system_log_libbpf();
     error = pins_open(&loader->config, &loader->pins);
     if (!error)
         error = datapath_load(&loader->config, &loader->pins, &loader->datapath);

@@ -112,6 +112,7 @@ int datapath_load(const struct config *config, const struct pins *pins, struct d
     error = system_check();
     if (error)
         return error;
+    system_insist_on_types();
     skeleton = egressgw_bpf__open();
     if (!skeleton) {
         error = -errno;

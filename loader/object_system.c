@@ -199,13 +199,16 @@ static int libbpf_print(enum libbpf_print_level level, const char *format, va_li
 
 void system_log_libbpf(void)
 {
-    LIBBPF_OPTS(libbpf_prog_handler_opts, handler, .prog_prepare_load_fn = program_prepare);
-    int error;
-
     libbpf_set_print(libbpf_print);
-    error = libbpf_register_prog_handler("tc", BPF_PROG_TYPE_SCHED_CLS, 0, &handler);
+}
+
+void system_insist_on_types(void)
+{
+    LIBBPF_OPTS(libbpf_prog_handler_opts, handler, .prog_prepare_load_fn = program_prepare);
+    int error = libbpf_register_prog_handler("tc", BPF_PROG_TYPE_SCHED_CLS, 0, &handler);
+
     if (error < 0)
-        log_warning("the programs' types will not be insisted on", log_errno(-error));
+        log_warning("the programs' types will not be insisted on", log_errno(error));
 }
 
 void system_report_load(int error)

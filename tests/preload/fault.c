@@ -25,7 +25,7 @@
 
 #define NEXT(name) ((__typeof__(&name))dlsym(RTLD_NEXT, #name))
 
-enum { TRIAL_SIZE = 4096 };
+enum { TRIAL_SIZE = 4096 }; /* bytes of BTF, that no trial reaches */
 
 static struct {
     char call[16];
