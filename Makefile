@@ -149,6 +149,10 @@ $(BUILD)/tests/preload/%.so: tests/preload/%.c
 $(BUILD)/tests/tools/%: $(BUILD)/tests/tools/%.o $(TEST_ARCHIVES)
 	$(call say,LINK)$(CC) $(CFLAGS) $(LDFLAGS) $^ -o $@ $(TOOL_LIBRARIES)
 
+# The tool that is a hostile peer says what the unit tests' peers say.
+$(BUILD)/tests/tools/hostile: $(BUILD)/tests/tools/hostile.o $(BUILD)/libunit.a $(TEST_ARCHIVES)
+	$(call say,LINK)$(CC) $(CFLAGS) $(LDFLAGS) $^ -o $@ $(TEST_LIBRARIES)
+
 # The tool that looks up in the kernel has a program of its own.
 LOOKUP_SKELETON := $(BUILD)/tests/tools/lookup.skel.h
 

@@ -34,6 +34,17 @@ single_end() { # DAEMON: its status
     wait "$pid"
 }
 
+single_gateway() { # ADDRESS: a node that there is in the cluster's words alone
+    lab_apply gateway <<YAML
+apiVersion: v1
+kind: Node
+metadata: {name: $1, uid: $(lab_uid gateway), labels: {kubernetes.io/hostname: $1}}
+status:
+  addresses: [{address: $1, type: InternalIP}]
+  conditions: [{reason: KubeletReady, status: "True", type: Ready}]
+YAML
+}
+
 single_pod() { # ADDRESS
     lab_pod_manifest nginx worker-1 "$1" default app=nginx
 }

@@ -5,26 +5,11 @@
 #include <event2/event.h>
 
 #include "common/log.h"
-#include "ipc/record.h"
+#include "tests/unit/hostile_talk.h"
 
-/* A peer that has been taken over: real conversations, changed at random, over a real socket. */
+/* A peer that has been taken over, over a real socket. */
 
-enum { HOSTILE_RECORDS = 16, HOSTILE_PATH = 100 };
-
-/* What a peer says from its connection on; memory of the structure itself. */
-struct hostile_talk {
-    struct record_buffer records[HOSTILE_RECORDS];
-    size_t count;
-};
-
-/* Packs a record and appends it. */
-void hostile_say(struct hostile_talk *talk, const struct record *record);
-
-/* Appends a report, or a part of it, of twenty egress IPs, beginning with this number of one. */
-void hostile_say_report(struct hostile_talk *talk, bool first, bool last, uint32_t from);
-
-/* Changes it: bytes, lengths, counts, types, generations, order, repetitions, an early end. */
-void hostile_mutate(struct hostile_talk *talk, uint64_t *seed);
+enum { HOSTILE_PATH = 100 };
 
 /* Connects to the listening socket, sends all of it as far as the other side takes it, gives that
  * its turns on `base`, reads its answers (unless `deaf`) and closes. */

@@ -119,13 +119,8 @@ static struct hostile_talk talks[TALKS];
 static void talk_at_random(unsigned round, uint64_t *seed)
 {
     static struct hostile_talk talk;
-    const struct hostile_talk *from = &talks[sample_number(seed, TALKS)];
 
-    talk.count = from->count;
-    for (size_t i = 0; i < from->count; i++) {
-        talk.records[i].length = from->records[i].length;
-        memcpy(talk.records[i].data, from->records[i].data, from->records[i].length);
-    }
+    hostile_repeat(&talk, &talks[sample_number(seed, TALKS)]);
     hostile_mutate(&talk, seed);
     hostile_log.lines = 0;
     hostile_send(it.base, it.listener, &talk, round % 3 == 0);
