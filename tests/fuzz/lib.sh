@@ -23,11 +23,17 @@ fuzz_dictionary() { # TARGET: an option for libFuzzer, or nothing
 
 fuzz_length() { # TARGET: the longest input that is tried
     case $1 in
-    record | kube_stream) echo 4096 ;;
+    record | kube_stream | manifest | check) echo 4096 ;;
     packet) echo 2048 ;;
     http) echo 256 ;;
     *) echo 8192 ;;
     esac
+}
+
+# How the sanitizer looks where many inputs are wanted: it remembers no stacks of allocations, and less of what was
+# freed. A program that is given one input to see it again has its own defaults.
+fuzz_hurry() {
+    export ASAN_OPTIONS=${ASAN_OPTIONS:-malloc_context_size=0:quarantine_size_mb=1:thread_local_quarantine_size_kb=64}
 }
 
 # fuzz_seeds BUILD CORPORA: the first inputs of each target, those of the tree and those that are made.
