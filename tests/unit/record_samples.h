@@ -12,7 +12,4 @@ struct record sample_record(struct arena *arena, uint64_t *seed, enum record_typ
 struct object sample_object(struct arena *arena, uint64_t *seed, enum object_kind kind);
 struct table_entry sample_entry(uint64_t *seed, enum table table);
 
-/* Fails the test where two records differ in any field. */
-void assert_records_equal(const struct record *a, const struct record *b);
-
 #endif

@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "record_equal.h"
 #include "record_samples.h"
 
 static struct record_buffer buffer;
