@@ -14,7 +14,7 @@
 #include <linux/rtnetlink.h>
 
 #include "common/address.h"
-#include "test_watcher_support.h"
+#include "tests/unit/watcher_support.h"
 #include "watcher/links.h"
 #include "watcher/source.h"
 

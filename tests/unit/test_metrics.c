@@ -8,7 +8,7 @@
 #include <cmocka.h>
 #include <errno.h>
 
-#include "test_watcher_support.h"
+#include "tests/unit/watcher_support.h"
 
 #include "ipc/reasons.h"
 #include "watcher/metrics.h"

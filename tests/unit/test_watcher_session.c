@@ -9,7 +9,7 @@
 #include <cmocka.h>
 
 #include "ipc/channel.h"
-#include "test_watcher_support.h"
+#include "tests/unit/watcher_support.h"
 #include "watcher/session.h"
 
 enum { PLANNER_OBJECTS = 8192 };

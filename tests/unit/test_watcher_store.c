@@ -7,7 +7,7 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "test_watcher_support.h"
+#include "tests/unit/watcher_support.h"
 #include "watcher/store.h"
 
 struct fixture {
