@@ -3,11 +3,7 @@
 /* A kind is followed over a real connection; the server at its other end says what the script of
  * the test wants. */
 
-#include <arpa/inet.h>
 #include <errno.h>
-#include <event2/buffer.h>
-#include <event2/bufferevent.h>
-#include <event2/listener.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -19,6 +15,7 @@
 
 #include "common/log.h"
 #include "tests/unit/fake_clock.h"
+#include "tests/unit/kube_script.h"
 #include "watcher/kube_watch.h"
 #include "watcher/kube_watch_state.h"
 
@@ -39,103 +36,15 @@
 
 #define STREAM "sendInitialEvents=true"
 
-/* One request that is expected, and its answer. */
-struct step {
-    const char *request; /* a part of its head */
-    const char *answer;
-    enum { CLOSE, HOLD } then;
-    void (*before)(void); /* runs before the answer is sent */
-};
-
 static struct {
     struct event_base *base;
-    struct evconnlistener *listener;
-    const struct step *steps;
-    size_t count, done;
-    struct bufferevent *held[16];
-    size_t held_count;
-    char requests[16][2048];
-    uint64_t times[16];
+    struct kube_script script;
     struct kube_client *client;
     struct kube_watch *watch;
     char directory[64], kubeconfig[96], token[96];
     char log[8192];   /* what the sink got */
     char said[16384]; /* what was logged */
 } test;
-
-/* ---- the server */
-
-static void connection_event(struct bufferevent *connection, short what, void *context)
-{
-    (void)context;
-    if (what & (BEV_EVENT_EOF | BEV_EVENT_ERROR)) {
-        for (size_t i = 0; i < test.held_count; i++) {
-            if (test.held[i] == connection)
-                return; /* freed at the end */
-        }
-        bufferevent_free(connection);
-    }
-}
-
-static void connection_written(struct bufferevent *connection, void *context)
-{
-    (void)context;
-    bufferevent_free(connection);
-}
-
-static void connection_answer(struct bufferevent *connection)
-{
-    const struct step *step = &test.steps[test.done];
-
-    if (step->before)
-        step->before();
-    test.done++;
-    if (step->then == HOLD) {
-        test.held[test.held_count++] = connection;
-        bufferevent_setcb(connection, NULL, NULL, connection_event, NULL);
-    } else {
-        bufferevent_setcb(connection, NULL, connection_written, connection_event, NULL);
-    }
-    evbuffer_add(bufferevent_get_output(connection), step->answer, strlen(step->answer));
-}
-
-static void connection_read(struct bufferevent *connection, void *context)
-{
-    struct evbuffer *input = bufferevent_get_input(connection);
-    struct evbuffer_ptr end = evbuffer_search(input, "\r\n\r\n", 4, NULL);
-    char *request = test.requests[test.done];
-
-    (void)context;
-    if (end.pos < 0)
-        return;
-    if (test.done == test.count) { /* all that was to come has come */
-        bufferevent_setcb(connection, NULL, NULL, connection_event, NULL);
-        event_base_loopbreak(test.base);
-        return;
-    }
-    memset(request, 0, sizeof(test.requests[0]));
-    evbuffer_remove(input, request, sizeof(test.requests[0]) - 1);
-    test.times[test.done] = kube_now();
-    if (!strstr(request, test.steps[test.done].request))
-        fail_msg("request %zu is\n%s\nand should hold %s", test.done, request,
-                 test.steps[test.done].request);
-    connection_answer(connection);
-}
-
-static void accepted(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *address,
-                     int length, void *context)
-{
-    struct bufferevent *connection =
-        bufferevent_socket_new(test.base, fd, BEV_OPT_CLOSE_ON_FREE | BEV_OPT_DEFER_CALLBACKS);
-
-    (void)listener;
-    (void)address;
-    (void)length;
-    (void)context;
-    assert_non_null(connection);
-    bufferevent_setcb(connection, connection_read, NULL, connection_event, NULL);
-    bufferevent_enable(connection, EV_READ | EV_WRITE);
-}
 
 /* ---- what is seen */
 
@@ -203,8 +112,7 @@ static void write_file(const char *path, const char *text)
 
 static int setup(void **state)
 {
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t length = sizeof(address);
+    unsigned port;
     char text[1024];
 
     (void)state;
@@ -212,10 +120,7 @@ static int setup(void **state)
     log_set_sink(on_log, NULL);
     log_set_level(LEVEL_DEBUG);
     test.base = event_base_new();
-    test.listener = evconnlistener_new_bind(test.base, accepted, NULL, LEV_OPT_CLOSE_ON_FREE, -1,
-                                            (struct sockaddr *)&address, sizeof(address));
-    assert_non_null(test.listener);
-    getsockname(evconnlistener_get_fd(test.listener), (struct sockaddr *)&address, &length);
+    port = kube_script_open(&test.script, test.base);
     snprintf(test.directory, sizeof(test.directory), "/tmp/kube-watch-XXXXXX");
     assert_non_null(mkdtemp(test.directory));
     snprintf(test.kubeconfig, sizeof(test.kubeconfig), "%s/kubeconfig", test.directory);
@@ -225,7 +130,7 @@ static int setup(void **state)
         "{current-context: x, contexts: [{name: x, context: {cluster: x, user: x}}], clusters: "
         "[{name: x, cluster: {server: 'http://127.0.0.1:%u/prefix'}}], users: [{name: x, user: "
         "{tokenFile: token}}]}",
-        ntohs(address.sin_port));
+        port);
     write_file(test.kubeconfig, text);
     write_file(test.token, "first-token");
     assert_int_equal(kube_client_open(test.kubeconfig, &test.client), 0);
@@ -238,9 +143,7 @@ static int teardown(void **state)
     (void)state;
     kube_watch_free(test.watch);
     kube_client_close(test.client);
-    for (size_t i = 0; i < test.held_count; i++)
-        bufferevent_free(test.held[i]);
-    evconnlistener_free(test.listener);
+    kube_script_close(&test.script);
     event_base_loop(test.base, EVLOOP_NONBLOCK);
     event_base_free(test.base);
     unlink(test.kubeconfig);
@@ -252,25 +155,25 @@ static int teardown(void **state)
 
 /* Follows pods until one request more than the steps has come, or, where the last one is held,
  * until what it sent has been taken in. */
-static void follow(const struct step *steps, size_t count, const char *expected)
+static void follow(const struct kube_step *steps, size_t count, const char *expected)
 {
     static const struct source_sink sink = {NULL, on_begin, on_object, on_remove, on_keep, on_end};
     static const struct kube_resource pods = {KIND_POD, "/api/v1/pods", "pods"};
     uint64_t limit = kube_now() + 20000;
 
-    test.steps = steps;
-    test.count = count;
+    test.script.steps = steps;
+    test.script.count = count;
     if (!test.watch) {
         assert_int_equal(kube_watch_new(test.client, &pods, &sink, &test.watch), 0);
         assert_int_equal(kube_watch_follow(test.watch, "spec.nodeName=n"), 0);
     }
-    while (test.done < count || strcmp(test.log, expected)) {
+    while (test.script.done < count || strcmp(test.log, expected)) {
         assert_int_not_equal(event_base_loop(test.base, EVLOOP_ONCE), 1);
         if (kube_now() > limit || strlen(test.log) > strlen(expected))
             break;
     }
-    if (strcmp(test.log, expected) || test.done < count)
-        fail_msg("%zu of %zu requests, got\n%s\nand should get\n%s\n%s", test.done, count, test.log,
+    if (strcmp(test.log, expected) || test.script.done < count)
+        fail_msg("%zu of %zu requests, got\n%s\nand should get\n%s\n%s", test.script.done, count, test.log,
                  expected, test.said);
 }
 
@@ -282,7 +185,7 @@ static void said(const char *text)
 
 #define FOLLOW(expected, ...)                                                                      \
     do {                                                                                           \
-        static const struct step steps[] = {__VA_ARGS__};                                          \
+        static const struct kube_step steps[] = {__VA_ARGS__};                                          \
         follow(steps, ARRAY_SIZE(steps), expected);                                                \
     } while (0)
 
@@ -296,10 +199,10 @@ static void test_streaming_list_then_changes(void **state)
             OK EVENT("ADDED", POD("a", "9")) EVENT("ADDED", POD("b", "3")) SYNCED("9")
                 EVENT("MODIFIED", POD("c", "10")) EVENT("DELETED", POD("a", "11")),
             HOLD});
-    assert_non_null(strstr(test.requests[0], "GET /prefix/api/v1/pods?watch=true"));
-    assert_non_null(strstr(test.requests[0], "fieldSelector=spec.nodeName%3Dn"));
-    assert_non_null(strstr(test.requests[0], "Authorization: Bearer first-token\r\n"));
-    assert_non_null(strstr(test.requests[0], "resourceVersionMatch=NotOlderThan"));
+    assert_non_null(strstr(test.script.requests[0], "GET /prefix/api/v1/pods?watch=true"));
+    assert_non_null(strstr(test.script.requests[0], "fieldSelector=spec.nodeName%3Dn"));
+    assert_non_null(strstr(test.script.requests[0], "Authorization: Bearer first-token\r\n"));
+    assert_non_null(strstr(test.script.requests[0], "resourceVersionMatch=NotOlderThan"));
 }
 
 /* The half of an event that came before the cut is not taken for one, and nothing is listed again:
@@ -311,7 +214,7 @@ static void test_cut_in_the_middle_of_an_event(void **state)
            {STREAM, OK EVENT("ADDED", POD("a", "9")) SYNCED("9")
                         EVENT("ADDED", POD("b", "12")) "{\"type\":\"ADD"},
            {"resourceVersion=12", OK BOOKMARK("13") EVENT("ADDED", POD("c", "14")), HOLD});
-    assert_null(strstr(test.requests[1], STREAM));
+    assert_null(strstr(test.script.requests[1], STREAM));
 }
 
 static void test_pages_where_there_are_no_streaming_lists(void **state)
@@ -322,7 +225,7 @@ static void test_pages_where_there_are_no_streaming_lists(void **state)
            {"pods?limit=500", OK LIST("5", POD("a", "1"), "next+/page")},
            {"continue=next%2B%2Fpage", OK LIST("5", POD("b", "2"), "")},
            {"resourceVersion=5", OK EVENT("ADDED", POD("c", "6")), HOLD});
-    assert_null(strstr(test.requests[3], STREAM));
+    assert_null(strstr(test.script.requests[3], STREAM));
 }
 
 /* As a storage that cannot say how far it is answers: within the stream. */
@@ -349,7 +252,7 @@ static void test_version_too_old_between_pages(void **state)
            {"limit=500", OK LIST("5", POD("a", "1"), "more")},
            {"continue=more", "HTTP/1.1 410 Gone\r\n" STATUS "{\"kind\":\"Status\",\"code\":410}"},
            {"limit=500", OK LIST("8", POD("b", "1"), "")}, {"resourceVersion=8", OK, HOLD});
-    assert_null(strstr(test.requests[3], "continue"));
+    assert_null(strstr(test.script.requests[3], "continue"));
 }
 
 static void test_server_set_back(void **state)
@@ -416,13 +319,13 @@ static void test_retry_after(void **state)
     (void)state;
     FOLLOW("begin end ", {STREAM, "HTTP/1.1 429 No\r\nRetry-After: 1\r\n" STATUS "{}"},
            {STREAM, OK SYNCED("1"), HOLD});
-    assert_true(test.times[1] - test.times[0] >= 1000);
+    assert_true(test.script.times[1] - test.script.times[0] >= 1000);
 }
 
 /* Nonsense of each sort is named, and the next answer is taken in. */
 static void check_nonsense(const char *answer, const char *reason)
 {
-    const struct step steps[] = {{STREAM, answer}, {STREAM, OK SYNCED("1"), HOLD}};
+    const struct kube_step steps[] = {{STREAM, answer}, {STREAM, OK SYNCED("1"), HOLD}};
     const char *begin = strncmp(answer, OK, sizeof(OK) - 1) ? "begin end " : "begin begin end ";
 
     follow(steps, ARRAY_SIZE(steps), begin);
@@ -487,8 +390,8 @@ static void test_another_selector_lists_again(void **state)
         {STREAM, OK EVENT("ADDED", POD("a", "1")) SYNCED("4") EVENT("ERROR", "{\"code\":504}")},
         {"resourceVersion=4", OK, HOLD, change_selector},
         {STREAM, OK EVENT("ADDED", POD("a", "1")) EVENT("ADDED", POD("b", "2")) SYNCED("8"), HOLD});
-    assert_null(strstr(test.requests[2], "fieldSelector"));
-    assert_non_null(strstr(test.requests[2], "&resourceVersion=4 "));
+    assert_null(strstr(test.script.requests[2], "fieldSelector"));
+    assert_non_null(strstr(test.script.requests[2], "&resourceVersion=4 "));
 }
 
 /* A selector that comes a second time within seconds waits. */
@@ -526,7 +429,7 @@ static void test_right_that_is_missing_for_a_moment(void **state)
 
 static void test_right_that_is_missing_is_named(void **state)
 {
-    static const struct step steps[] = {{STREAM, FORBIDDEN}, {STREAM, FORBIDDEN},
+    static const struct kube_step steps[] = {{STREAM, FORBIDDEN}, {STREAM, FORBIDDEN},
                                         {STREAM, FORBIDDEN}, {STREAM, FORBIDDEN},
                                         {STREAM, FORBIDDEN}, {STREAM, FORBIDDEN}};
 
