@@ -7,7 +7,8 @@
 #include <stdint.h>
 
 /* A server on loopback that expects the requests of a script, one after the other, and gives its
- * answers. Another request than the next one fails the test; one more than there are ends the loop. */
+ * answers. Another request than the next one fails the test; one more than there are ends the loop.
+ */
 
 enum { KUBE_SCRIPT_STEPS = 16 };
 

@@ -173,8 +173,8 @@ static void follow(const struct kube_step *steps, size_t count, const char *expe
             break;
     }
     if (strcmp(test.log, expected) || test.script.done < count)
-        fail_msg("%zu of %zu requests, got\n%s\nand should get\n%s\n%s", test.script.done, count, test.log,
-                 expected, test.said);
+        fail_msg("%zu of %zu requests, got\n%s\nand should get\n%s\n%s", test.script.done, count,
+                 test.log, expected, test.said);
 }
 
 static void said(const char *text)
@@ -185,7 +185,7 @@ static void said(const char *text)
 
 #define FOLLOW(expected, ...)                                                                      \
     do {                                                                                           \
-        static const struct kube_step steps[] = {__VA_ARGS__};                                          \
+        static const struct kube_step steps[] = {__VA_ARGS__};                                     \
         follow(steps, ARRAY_SIZE(steps), expected);                                                \
     } while (0)
 
@@ -430,8 +430,8 @@ static void test_right_that_is_missing_for_a_moment(void **state)
 static void test_right_that_is_missing_is_named(void **state)
 {
     static const struct kube_step steps[] = {{STREAM, FORBIDDEN}, {STREAM, FORBIDDEN},
-                                        {STREAM, FORBIDDEN}, {STREAM, FORBIDDEN},
-                                        {STREAM, FORBIDDEN}, {STREAM, FORBIDDEN}};
+                                             {STREAM, FORBIDDEN}, {STREAM, FORBIDDEN},
+                                             {STREAM, FORBIDDEN}, {STREAM, FORBIDDEN}};
 
     (void)state;
     follow(steps, ARRAY_SIZE(steps), "");
