@@ -33,20 +33,20 @@ void parsed_good(struct parsed *parsed, enum object_kind kind, const char *text)
         fail_msg("%s: %s", parsed->error.field, parsed->error.reason);
 }
 
-void assert_text(struct text text, const char *expected)
+void parsed_assert_text(struct text text, const char *expected)
 {
     if (!text_equal(text, text_of(expected)))
         fail_msg("\"%.*s\" is not \"%s\"", TEXT_ARG(text), expected);
 }
 
-void assert_address(const struct ip_addr *address, const char *expected)
+void parsed_assert_address(const struct ip_addr *address, const char *expected)
 {
     char text[ADDRESS_TEXT_SIZE];
 
     assert_string_equal(address_format(address, text), expected);
 }
 
-void assert_prefix(const struct ip_prefix *prefix, const char *expected)
+void parsed_assert_prefix(const struct ip_prefix *prefix, const char *expected)
 {
     char text[PREFIX_TEXT_SIZE];
 

@@ -20,8 +20,8 @@ void parsed_try(struct parsed *parsed, enum object_kind kind, const char *text);
 void parsed_good(struct parsed *parsed, enum object_kind kind, const char *text);
 void parsed_clear(struct parsed *parsed);
 
-void assert_text(struct text text, const char *expected);
-void assert_address(const struct ip_addr *address, const char *expected);
-void assert_prefix(const struct ip_prefix *prefix, const char *expected);
+void parsed_assert_text(struct text text, const char *expected);
+void parsed_assert_address(const struct ip_addr *address, const char *expected);
+void parsed_assert_prefix(const struct ip_prefix *prefix, const char *expected);
 
 #endif

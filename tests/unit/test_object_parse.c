@@ -30,18 +30,18 @@ static void test_pod(void **state)
 
     (void)state;
     parsed_good(&parsed, KIND_POD, text);
-    assert_text(pod->uid, "7d0c63ab-7f0a-4a52-9a54-0a7f0f7bd0a1");
-    assert_text(pod->namespace, "prod");
-    assert_text(pod->name, "nginx-1");
-    assert_text(pod->node, "worker-1");
-    assert_text(pod->service_account, "web");
+    parsed_assert_text(pod->uid, "7d0c63ab-7f0a-4a52-9a54-0a7f0f7bd0a1");
+    parsed_assert_text(pod->namespace, "prod");
+    parsed_assert_text(pod->name, "nginx-1");
+    parsed_assert_text(pod->node, "worker-1");
+    parsed_assert_text(pod->service_account, "web");
     assert_int_equal(pod->created, 1738324800);
     assert_false(pod->host_network);
     assert_false(pod->ended);
     assert_int_equal(pod->address_count, 2);
-    assert_address(&pod->addresses[1], "fd00::9");
+    parsed_assert_address(&pod->addresses[1], "fd00::9");
     assert_int_equal(pod->labels.count, 2);
-    assert_text(pod->labels.items[0].key, "a");
+    parsed_assert_text(pod->labels.items[0].key, "a");
     parsed_clear(&parsed);
 }
 
@@ -55,12 +55,12 @@ static void test_pod_by_hand(void **state)
                 "metadata: {name: p, creationTimestamp: null}\n"
                 "spec: {hostNetwork: true}\n"
                 "status: {podIP: 10.0.0.1, podIPs: [], phase: Failed}\n");
-    assert_text(parsed.object.pod.uid, "default/p");
-    assert_text(parsed.object.pod.namespace, "default");
+    parsed_assert_text(parsed.object.pod.uid, "default/p");
+    parsed_assert_text(parsed.object.pod.namespace, "default");
     assert_true(parsed.object.pod.host_network);
     assert_true(parsed.object.pod.ended);
     assert_int_equal(parsed.object.pod.created, 0);
-    assert_address(&parsed.object.pod.addresses[0], "10.0.0.1");
+    parsed_assert_address(&parsed.object.pod.addresses[0], "10.0.0.1");
     parsed_clear(&parsed);
 
     /* Long names still give different identities of the length that is allowed. */
@@ -97,10 +97,10 @@ static void test_node_and_namespace(void **state)
     parsed_good(&parsed, KIND_NODE, text);
     assert_true(node->ready);
     assert_int_equal(node->internal_count, 2);
-    assert_address(&node->internal[0], "192.168.0.1");
-    assert_address(&node->internal[1], "fd00::1");
+    parsed_assert_address(&node->internal[0], "192.168.0.1");
+    parsed_assert_address(&node->internal[1], "fd00::1");
     assert_int_equal(node->other_count, 1);
-    assert_address(&node->others[0], "203.0.113.1");
+    parsed_assert_address(&node->others[0], "203.0.113.1");
     assert_int_equal(node->pod_cidr_count, 2);
     parsed_clear(&parsed);
 
@@ -108,11 +108,11 @@ static void test_node_and_namespace(void **state)
                 "metadata: {name: n2}\nspec: {podCIDR: 10.244.2.0/24}\n"
                 "status: {conditions: [{type: Ready, status: Unknown}]}\n");
     assert_false(node->ready);
-    assert_prefix(&node->pod_cidrs[0], "10.244.2.0/24");
+    parsed_assert_prefix(&node->pod_cidrs[0], "10.244.2.0/24");
     parsed_clear(&parsed);
 
     parsed_good(&parsed, KIND_NAMESPACE, "metadata: {name: prod, labels: {env: prod}}");
-    assert_text(parsed.object.namespace.labels.items[0].value, "prod");
+    parsed_assert_text(parsed.object.namespace.labels.items[0].value, "prod");
     parsed_clear(&parsed);
 }
 
@@ -170,10 +170,10 @@ static void test_kind_and_identity(void **state)
     assert_int_equal(
         object_parse_identity(KIND_POLICY, documents.items[0].root, &arena, &identity, &error), 0);
     assert_int_equal(identity.kind, KIND_POLICY);
-    assert_text(identity.name, "x");
+    parsed_assert_text(identity.name, "x");
     assert_int_equal(
         object_parse_identity(KIND_POD, documents.items[0].root, &arena, &identity, &error), 0);
-    assert_text(identity.name, "default/x");
+    parsed_assert_text(identity.name, "default/x");
     assert_int_equal(
         object_parse_identity(KIND_NODE, documents.items[1].root, &arena, &identity, &error),
         -EINVAL);

@@ -83,10 +83,10 @@ static void assert_one_label(const struct selector *selector, const char *key, c
 {
     assert_true(selector->present);
     assert_int_equal(selector->count, 1);
-    assert_text(selector->requirements[0].key, key);
+    parsed_assert_text(selector->requirements[0].key, key);
     assert_int_equal(selector->requirements[0].match, MATCH_IN);
     assert_int_equal(selector->requirements[0].value_count, 1);
-    assert_text(selector->requirements[0].values[0], value);
+    parsed_assert_text(selector->requirements[0].values[0], value);
 }
 
 static void test_guide_fixed(void **state)
@@ -96,20 +96,20 @@ static void test_guide_fixed(void **state)
 
     (void)state;
     parsed_good(&parsed, KIND_POLICY, guide_fixed);
-    assert_text(policy->name, "egress-test");
+    parsed_assert_text(policy->name, "egress-test");
     assert_int_equal(policy->created, 0);
     assert_int_equal(policy->rule_count, 1);
     assert_int_equal(policy->rules[0].pods.count, 2);
     assert_false(policy->rules[0].namespaces.present);
     assert_false(policy->rules[0].nodes.present);
     assert_int_equal(policy->destination_count, 2);
-    assert_prefix(&policy->destinations[0], "0.0.0.0/0");
-    assert_prefix(&policy->destinations[1], "::/0");
+    parsed_assert_prefix(&policy->destinations[0], "0.0.0.0/0");
+    parsed_assert_prefix(&policy->destinations[1], "::/0");
     assert_int_equal(policy->excluded_count, 0);
     assert_false(policy->gateways_from_list);
     assert_int_equal(policy->gateway_count, 1);
     assert_one_label(&policy->gateways[0].nodes, "kubernetes.io/hostname", "172.22.49.119");
-    assert_address(&policy->gateways[0].egress_ip, "172.22.49.119");
+    parsed_assert_address(&policy->gateways[0].egress_ip, "172.22.49.119");
     assert_int_equal(policy->gateways[0].interface.length, 0);
     parsed_clear(&parsed);
 }
@@ -124,7 +124,7 @@ static void test_guide_group(void **state)
     assert_true(policy->gateways_from_list);
     assert_int_equal(policy->gateway_count, 2);
     assert_one_label(&policy->gateways[0].nodes, "kubernetes.io/hostname", "172.22.49.147");
-    assert_address(&policy->gateways[1].egress_ip, "172.22.49.119");
+    parsed_assert_address(&policy->gateways[1].egress_ip, "172.22.49.119");
     parsed_clear(&parsed);
 }
 
@@ -199,7 +199,7 @@ static void test_policy_in_full(void **state)
 
     (void)state;
     parsed_good(&parsed, KIND_POLICY, text);
-    assert_text(policy->uid, "0b1f");
+    parsed_assert_text(policy->uid, "0b1f");
     assert_int_equal(policy->created, 1738324800);
     assert_int_equal(policy->rule_count, 2);
     assert_int_equal(policy->rules[0].namespaces.requirements[0].match, MATCH_NOT_IN);
@@ -210,12 +210,12 @@ static void test_policy_in_full(void **state)
     assert_int_equal(pods->requirements[1].match, MATCH_EXISTS);
     assert_int_equal(pods->requirements[2].match, MATCH_DOES_NOT_EXIST);
     assert_int_equal(pods->requirements[2].value_count, 0);
-    assert_text(pods->requirements[3].values[0], "1");
-    assert_prefix(&policy->destinations[0], "10.0.0.0/8");
-    assert_prefix(&policy->destinations[1], "fd00::/64");
-    assert_prefix(&policy->excluded[0], "10.0.0.0/16");
+    parsed_assert_text(pods->requirements[3].values[0], "1");
+    parsed_assert_prefix(&policy->destinations[0], "10.0.0.0/8");
+    parsed_assert_prefix(&policy->destinations[1], "fd00::/64");
+    parsed_assert_prefix(&policy->excluded[0], "10.0.0.0/16");
     assert_false(policy->gateways_from_list);
-    assert_text(policy->gateways[0].interface, "eth1");
+    parsed_assert_text(policy->gateways[0].interface, "eth1");
     assert_true(policy->gateways[0].nodes.present);
     parsed_clear(&parsed);
 }
