@@ -182,6 +182,7 @@ static __always_inline void flow_note_inbound(const struct packet *packet,
 {
     struct flow fresh = {.flags = FLOW_INBOUND, .endpoint = endpoint->hash};
     struct flow *flow;
+    struct pod pod;
 
     if (!flow_can_open(packet) ||
         (packet->flow.protocol != IPPROTO_TCP && endpoint->profile == PROFILE_NONE))
@@ -194,8 +195,12 @@ static __always_inline void flow_note_inbound(const struct packet *packet,
         flow_refresh(flow, fresh.last_seen);
         return;
     }
+    pod = pod_find(&packet->flow.local, ENDPOINT_LOCAL);
+    if (!pod.profile)
+        return;
+    fresh.endpoint = pod.hash;
     if (packet->flow.protocol != IPPROTO_TCP &&
-        !route_redirects(route_lookup(endpoint->profile, &packet->flow.remote)))
+        !route_redirects(route_lookup(pod.profile, &packet->flow.remote)))
         return;
     if (cluster_contains(&packet->flow.remote))
         return;

@@ -97,17 +97,16 @@ static __always_inline int gateway_send(struct __sk_buff *skb, struct packet *pa
 }
 
 /* The gateway entry by which this node serves the packet. Returns 0 or REASON(why). */
-static __always_inline int gateway_decide(const struct packet *packet,
-                                          const struct endpoint *endpoint,
+static __always_inline int gateway_decide(const struct packet *packet, struct pod pod,
                                           const struct gateway **gateway, __u32 *policy)
 {
-    const struct route *route = route_lookup(endpoint->profile, &packet->flow.remote);
+    const struct route *route = route_lookup(pod.profile, &packet->flow.remote);
     int error;
 
     if (!route_redirects(route) || cluster_contains(&packet->flow.remote))
         return REASON(DROP_NOT_GATEWAY);
     *policy = route->policy;
-    error = gateway_lookup(route, endpoint, gateway);
+    error = gateway_lookup(route, pod.hash, gateway);
     if (error)
         return error;
     return (*gateway)->flags & GATEWAY_LOCAL ? 0 : REASON(DROP_NOT_GATEWAY);
@@ -208,10 +207,13 @@ static __always_inline int gateway_receive(struct __sk_buff *skb, struct packet 
     if (!error && packet->icmp == ICMP_ERROR) {
         error = gateway_map_error(skb, packet, &outside);
     } else if (!error && !nat_recent(skb, packet, endpoint->hash, clock_ticks(), &outside)) {
-        error = gateway_decide(packet, endpoint, &gateway, &outside.policy);
+        struct pod pod = pod_find(&packet->flow.local, 0);
+
+        error = pod.profile ? gateway_decide(packet, pod, &gateway, &outside.policy)
+                            : REASON(DROP_UNKNOWN_ENDPOINT);
         if (!error && gateway->ifindex)
             ifindex = gateway->ifindex;
-        error = gateway_map(skb, packet, endpoint->hash, gateway, error, node, &outside);
+        error = gateway_map(skb, packet, pod.hash, gateway, error, node, &outside);
     }
     packet->policy = policy_index(outside.policy);
     if (error && gateway_refusal(error) >= 0) {

@@ -20,6 +20,50 @@ static __always_inline struct endpoint *endpoint_lookup_local(const struct ip_ad
     return endpoint && endpoint->flags & ENDPOINT_LOCAL ? endpoint : NULL;
 }
 
+enum { POD_READS = 4 }; /* enough where one of them meets another pod */
+
+/*
+ * Reads the profile (the upper half) and the hash of an endpoint that has these flags; 0: there is
+ * none. The memory of an entry that is replaced is another one's at once, so what was read counts
+ * where the next look-up finds the same.
+ */
+__noinline __u64 pod_read(const struct ip_addr *address, __u32 flags)
+{
+    const struct endpoint *endpoint;
+    struct ip_addr key; /* Linux 6.1 takes keys from the function's own stack only */
+    __u64 last = 0, pod;
+    int i;
+
+    if (!address)
+        return 0;
+    key = *address;
+    for (i = 0; i < POD_READS; i++) {
+        endpoint = endpoint_lookup(&key);
+        if (!endpoint)
+            return 0;
+        pod = (__u64)endpoint->profile << 32 | endpoint->hash;
+        if ((endpoint->flags & flags) != flags)
+            pod = 0;
+        if (i && pod == last)
+            return pod;
+        last = pod;
+    }
+    return 0;
+}
+
+/* What decides about a pod's packets; no profile: there is no such endpoint. */
+struct pod {
+    __u32 profile;
+    __u32 hash;
+};
+
+static __always_inline struct pod pod_find(const struct ip_addr *address, __u32 flags)
+{
+    __u64 pod = pod_read(address, flags);
+
+    return (struct pod){.profile = pod >> 32, .hash = (__u32)pod};
+}
+
 static __always_inline struct settings *settings_lookup(void)
 {
     __u32 zero = 0;
@@ -68,9 +112,8 @@ static __always_inline int route_redirects(const struct route *route)
     return route && (route->action == ROUTE_GATEWAY || route->action == ROUTE_NO_GATEWAY);
 }
 
-/* The gateway for an endpoint by such a route. Returns 0 or REASON(why). */
-static __always_inline int gateway_lookup(const struct route *route,
-                                          const struct endpoint *endpoint,
+/* The gateway for a pod, by its hash, by such a route. Returns 0 or REASON(why). */
+static __always_inline int gateway_lookup(const struct route *route, __u32 hash,
                                           const struct gateway **gateway)
 {
     struct gateway_key key = {.group = route->group};
@@ -80,7 +123,7 @@ static __always_inline int gateway_lookup(const struct route *route,
         return REASON(DROP_NO_GATEWAY);
     if (!route->slots)
         return REASON(DROP_NO_TABLE);
-    key.slot = endpoint->hash % route->slots;
+    key.slot = hash % route->slots;
     found = bpf_map_lookup_elem(&gateways, &key);
     if (!found)
         return REASON(DROP_NO_TABLE);

@@ -97,20 +97,20 @@ static __always_inline int worker_judge_unknown(struct __sk_buff *skb, const str
 }
 
 /* What the tables say. Returns the way or REASON(why). */
-static __always_inline int worker_route(const struct endpoint *endpoint,
-                                        const struct ip_addr *remote, struct decision *decision)
+static __always_inline int worker_route(struct pod pod, const struct ip_addr *remote,
+                                        struct decision *decision)
 {
     const struct gateway *gateway;
     const struct route *route;
     int error;
 
-    if (endpoint->profile == PROFILE_NONE)
+    if (pod.profile == PROFILE_NONE)
         return WAY_DIRECT;
-    route = route_lookup(endpoint->profile, remote);
+    route = route_lookup(pod.profile, remote);
     if (!route_redirects(route) || cluster_contains(remote))
         return WAY_DIRECT;
     decision->policy = route->policy;
-    error = gateway_lookup(route, endpoint, &gateway);
+    error = gateway_lookup(route, pod.hash, &gateway);
     if (error)
         return error;
     decision->gateway = *gateway;
@@ -129,25 +129,25 @@ __noinline int worker_decide(struct __sk_buff *skb, const struct packet *packet,
                              struct decision *decision)
 {
     unsigned long nfct = conntrack_read(skb);
-    const struct endpoint *endpoint;
-    struct ip_addr pod, remote; /* Linux 6.1 takes keys from the function's own stack only */
+    struct ip_addr sender, remote; /* Linux 6.1 takes keys from the function's own stack only */
     struct flow flow = {};
     int way = WAY_DIRECT;
+    struct pod pod;
 
     if (!packet || !decision)
         return REASON(DROP_INTERNAL);
-    pod = packet->flow.local;
+    sender = packet->flow.local;
     remote = packet->flow.remote;
-    endpoint = endpoint_lookup_local(&pod);
-    if (!endpoint)
-        return worker_judge_unknown(skb, &pod, &remote, nfct);
-    decision->endpoint = flow.endpoint = endpoint->hash;
+    pod = pod_find(&sender, ENDPOINT_LOCAL);
+    if (!pod.profile)
+        return worker_judge_unknown(skb, &sender, &remote, nfct);
+    decision->endpoint = flow.endpoint = pod.hash;
     flow.flags = FLOW_INBOUND;
     if (decision->masquerade.present || !conntrack_is_reply(nfct)) {
         flow.flags = FLOW_DIRECT;
-        way = worker_route(endpoint, &remote, decision);
+        way = worker_route(pod, &remote, decision);
         if (way != WAY_HERE && (way != WAY_DIRECT || worker_is_noted(packet, &remote)) &&
-            nat_lives_here(packet, endpoint->hash))
+            nat_lives_here(packet, pod.hash))
             return WAY_HERE; /* a policy that has changed is for new connections */
     }
     if (way < 0)

@@ -24,7 +24,7 @@ fuzz_dictionary() { # TARGET: an option for libFuzzer, or nothing
 fuzz_length() { # TARGET: the longest input that is tried
     case $1 in
     record | kube_stream | manifest | check) echo 4096 ;;
-    packet) echo 2048 ;;
+    packet | dump) echo 2048 ;;
     http) echo 256 ;;
     *) echo 8192 ;;
     esac

@@ -318,9 +318,15 @@ void native_maps_clear(void)
 
 void *native_map_lookup(void *variable, const void *key)
 {
+    struct native_map *map = map_of(variable);
+    void *found;
+
     if (++native_kernel.lookups == native_kernel.failing_lookup)
         return NULL;
-    return element_find(map_of(variable), key);
+    found = element_find(map, key);
+    if (found && native_kernel.found)
+        native_kernel.found(map, found);
+    return found;
 }
 
 long native_map_update(void *variable, const void *key, const void *value, uint64_t flags)

@@ -50,6 +50,8 @@ struct native_kernel {
     /* Calls so far of helpers that can fail, and of look-ups; the one with the number fails. */
     uint32_t calls, failing_call;
     uint32_t lookups, failing_lookup;
+    /* Is shown what a look-up is about to give to a program; NULL: nobody. */
+    void (*found)(const struct native_map *map, void *value);
 };
 
 extern struct native_kernel native_kernel;

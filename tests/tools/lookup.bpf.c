@@ -30,7 +30,8 @@ static __always_inline __u32 look_up(const struct lookup_question *question)
     if (route.action != ROUTE_GATEWAY)
         return LOOKUP_NO_REDIRECTION;
     bpf_loop(question->rounds, turn, NULL, 0);
-    return gateway_lookup(&route, &endpoint, &gateway) ? LOOKUP_NO_GATEWAY : LOOKUP_AT_A_GATEWAY;
+    return gateway_lookup(&route, endpoint.hash, &gateway) ? LOOKUP_NO_GATEWAY
+                                                           : LOOKUP_AT_A_GATEWAY;
 }
 
 SEC("tc")
