@@ -96,9 +96,9 @@ static __always_inline int gateway_send(struct __sk_buff *skb, struct packet *pa
     return packet->too_big ? verdict_drop(skb, packet, REASON(DROP_TOO_BIG)) : verdict;
 }
 
-/* The gateway entry by which this node serves the packet. Returns 0 or REASON(why). */
+/* Reads the gateway entry by which this node serves the packet. Returns 0 or REASON(why). */
 static __always_inline int gateway_decide(const struct packet *packet, struct pod pod,
-                                          const struct gateway **gateway, __u32 *policy)
+                                          struct gateway *gateway, __u32 *policy)
 {
     const struct route *route = route_lookup(pod.profile, &packet->flow.remote);
     int error;
@@ -106,10 +106,10 @@ static __always_inline int gateway_decide(const struct packet *packet, struct po
     if (!route_redirects(route) || cluster_contains(&packet->flow.remote))
         return REASON(DROP_NOT_GATEWAY);
     *policy = route->policy;
-    error = gateway_lookup(route, pod.hash, gateway);
+    error = gateway_find(route, pod.hash, gateway);
     if (error)
         return error;
-    return (*gateway)->flags & GATEWAY_LOCAL ? 0 : REASON(DROP_NOT_GATEWAY);
+    return gateway->flags & GATEWAY_LOCAL ? 0 : REASON(DROP_NOT_GATEWAY);
 }
 
 /* Whether connections of the node itself have the egress IP too. */
@@ -117,7 +117,7 @@ static __always_inline __u8 gateway_is_shared(const struct gateway *gateway, int
 {
     const struct settings *own = settings_lookup();
 
-    return !gateway || !own || !(gateway->flags & GATEWAY_DEDICATED) ||
+    return !own || !(gateway->flags & GATEWAY_DEDICATED) ||
            ip_addr_equal(settings_node(own, version == 4), &gateway->egress);
 }
 
@@ -192,12 +192,30 @@ static __always_inline int gateway_refuse(struct __sk_buff *skb, struct packet *
     return tunnel_send_small(skb, packet, node, COUNT_REFUSED);
 }
 
+/* A packet from `node` that is looked at again, or that needs a mapping. Returns 0 or REASON(why).
+ */
+static __always_inline int gateway_receive_new(struct __sk_buff *skb, const struct packet *packet,
+                                               const struct ip_addr *node,
+                                               struct nat_outside *outside, __u32 *ifindex)
+{
+    struct pod pod = pod_find(&packet->flow.local, 0);
+    struct gateway *gateway = nat_gateway_current();
+    int refused = REASON(DROP_UNKNOWN_ENDPOINT);
+
+    if (!gateway)
+        return REASON(DROP_INTERNAL);
+    if (pod.profile)
+        refused = gateway_decide(packet, pod, gateway, &outside->policy);
+    if (!refused && gateway->ifindex)
+        *ifindex = gateway->ifindex;
+    return gateway_map(skb, packet, pod.hash, gateway, refused, node, outside);
+}
+
 /* A packet from the tunnel, read but not yet stripped; `node` sent it. Returns the verdict. */
 static __always_inline int gateway_receive(struct __sk_buff *skb, struct packet *packet,
                                            const struct endpoint *endpoint,
                                            const struct ip_addr *node, __u8 outer_traffic_class)
 {
-    const struct gateway *gateway = NULL;
     struct nat_outside outside = {};
     __u32 ifindex = skb->ifindex;
     int error = gateway_accepts(skb, packet), verdict;
@@ -207,13 +225,7 @@ static __always_inline int gateway_receive(struct __sk_buff *skb, struct packet 
     if (!error && packet->icmp == ICMP_ERROR) {
         error = gateway_map_error(skb, packet, &outside);
     } else if (!error && !nat_recent(skb, packet, endpoint->hash, clock_ticks(), &outside)) {
-        struct pod pod = pod_find(&packet->flow.local, 0);
-
-        error = pod.profile ? gateway_decide(packet, pod, &gateway, &outside.policy)
-                            : REASON(DROP_UNKNOWN_ENDPOINT);
-        if (!error && gateway->ifindex)
-            ifindex = gateway->ifindex;
-        error = gateway_map(skb, packet, pod.hash, gateway, error, node, &outside);
+        error = gateway_receive_new(skb, packet, node, &outside, &ifindex);
     }
     packet->policy = policy_index(outside.policy);
     if (error && gateway_refusal(error) >= 0) {

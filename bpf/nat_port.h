@@ -31,19 +31,37 @@ struct nat_target {
     __u8 shared;    /* 1: the egress IP is one that the node's own connections have */
 };
 
-/* Room for one, which the stack lacks. */
+/* Room for one, and for the gateway that it is made by, which the stack lacks. */
+struct nat_room {
+    struct nat_target target;
+    struct gateway gateway;
+};
+
 struct {
     __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
     __uint(max_entries, 1);
     __type(key, __u32);
-    __type(value, struct nat_target);
-} nat_targets SEC(".maps");
+    __type(value, struct nat_room);
+} nat_rooms SEC(".maps");
 
 static __always_inline struct nat_target *nat_target_current(void)
 {
     __u32 zero = 0;
+    struct nat_room *room = bpf_map_lookup_elem(&nat_rooms, &zero);
 
-    return bpf_map_lookup_elem(&nat_targets, &zero);
+    return room ? &room->target : NULL;
+}
+
+/* Empty. */
+static __always_inline struct gateway *nat_gateway_current(void)
+{
+    __u32 zero = 0;
+    struct nat_room *room = bpf_map_lookup_elem(&nat_rooms, &zero);
+
+    if (!room)
+        return NULL;
+    __builtin_memset(&room->gateway, 0, sizeof(room->gateway));
+    return &room->gateway;
 }
 
 /* What a translated packet leaves with. */

@@ -20,13 +20,15 @@ static __always_inline struct endpoint *endpoint_lookup_local(const struct ip_ad
     return endpoint && endpoint->flags & ENDPOINT_LOCAL ? endpoint : NULL;
 }
 
-enum { POD_READS = 4 }; /* enough where one of them meets another pod */
-
 /*
- * Reads the profile (the upper half) and the hash of an endpoint that has these flags; 0: there is
- * none. The memory of an entry that is replaced is another one's at once, so what was read counts
- * where the next look-up finds the same.
+ * The memory of an entry that is replaced is another one's at once. What a program has read of an
+ * endpoint or a gateway counts where the next look-up finds the same; these are enough where one of
+ * them meets another's.
  */
+enum { READS_MOST = 4 };
+
+/* Reads the profile (the upper half) and the hash of an endpoint that has these flags; 0: there is
+ * none. */
 __noinline __u64 pod_read(const struct ip_addr *address, __u32 flags)
 {
     const struct endpoint *endpoint;
@@ -37,7 +39,7 @@ __noinline __u64 pod_read(const struct ip_addr *address, __u32 flags)
     if (!address)
         return 0;
     key = *address;
-    for (i = 0; i < POD_READS; i++) {
+    for (i = 0; i < READS_MOST; i++) {
         endpoint = endpoint_lookup(&key);
         if (!endpoint)
             return 0;
@@ -112,23 +114,37 @@ static __always_inline int route_redirects(const struct route *route)
     return route && (route->action == ROUTE_GATEWAY || route->action == ROUTE_NO_GATEWAY);
 }
 
-/* The gateway for a pod, by its hash, by such a route. Returns 0 or REASON(why). */
-static __always_inline int gateway_lookup(const struct route *route, __u32 hash,
-                                          const struct gateway **gateway)
+/* Reads a gateway. Returns 0 or REASON(why). */
+__noinline int gateway_read(__u32 group, __u32 slot, struct gateway *gateway)
 {
-    struct gateway_key key = {.group = route->group};
+    struct gateway_key key = {.group = group, .slot = slot};
     const struct gateway *found;
+    int i;
 
+    if (!gateway)
+        return REASON(DROP_INTERNAL);
+    for (i = 0; i < READS_MOST; i++) {
+        found = bpf_map_lookup_elem(&gateways, &key);
+        if (!found)
+            break;
+        if (i && ip_addr_equal(&found->node, &gateway->node) &&
+            ip_addr_equal(&found->egress, &gateway->egress) && found->ifindex == gateway->ifindex &&
+            found->flags == gateway->flags)
+            return 0;
+        *gateway = *found;
+    }
+    return REASON(DROP_NO_TABLE);
+}
+
+/* The gateway for a pod, by its hash, by such a route. Returns 0 or REASON(why). */
+static __always_inline int gateway_find(const struct route *route, __u32 hash,
+                                        struct gateway *gateway)
+{
     if (route->action == ROUTE_NO_GATEWAY)
         return REASON(DROP_NO_GATEWAY);
     if (!route->slots)
         return REASON(DROP_NO_TABLE);
-    key.slot = hash % route->slots;
-    found = bpf_map_lookup_elem(&gateways, &key);
-    if (!found)
-        return REASON(DROP_NO_TABLE);
-    *gateway = found;
-    return 0;
+    return gateway_read(route->group, hash % route->slots, gateway);
 }
 
 #endif

@@ -100,7 +100,6 @@ static __always_inline int worker_judge_unknown(struct __sk_buff *skb, const str
 static __always_inline int worker_route(struct pod pod, const struct ip_addr *remote,
                                         struct decision *decision)
 {
-    const struct gateway *gateway;
     const struct route *route;
     int error;
 
@@ -110,11 +109,10 @@ static __always_inline int worker_route(struct pod pod, const struct ip_addr *re
     if (!route_redirects(route) || cluster_contains(remote))
         return WAY_DIRECT;
     decision->policy = route->policy;
-    error = gateway_lookup(route, pod.hash, &gateway);
+    error = gateway_find(route, pod.hash, &decision->gateway);
     if (error)
         return error;
-    decision->gateway = *gateway;
-    return gateway->flags & GATEWAY_LOCAL ? WAY_HERE : WAY_GATEWAY;
+    return decision->gateway.flags & GATEWAY_LOCAL ? WAY_HERE : WAY_GATEWAY;
 }
 
 /* Datagrams inside the cluster are not worth a place: no policy ever redirects them. */

@@ -1,42 +1,72 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The kernel uses the memory of an entry that is replaced for another one at once. A program that
- * has just looked it up then reads what is another pod's: here after the first look-up of the pod,
- * after the second and so on; the next look-up finds the pod's own again.
+ * has just looked it up then reads what is another's: here after the first look-up in a table,
+ * after the second and so on; the next look-up finds the entry as it should be again.
  */
 #include "tests/bpf/roles.h"
 
 #include <netinet/in.h>
 #include <string.h>
 
+#include "common/macros.h"
 #include "native.h"
 
 enum { LOOKUPS_MOST = 20, OTHER_HASH = TEST_HASH ^ 0x5a5a };
 
+static const char *const tables[] = {"endpoints", "gateways"};
+
 static struct {
-    struct endpoint *entry; /* whose memory is another's now, NULL: none */
-    struct endpoint own;
-    uint32_t lookups, at; /* of the pod; 0: never */
+    const char *table;
+    void *entry; /* whose memory is another's now, NULL: none */
+    union {
+        struct endpoint endpoint;
+        struct gateway gateway;
+    } own;
+    uint32_t lookups, at;
 } reuse;
 
-/* The other pod is on the same node, and no policy selects it. */
+static void give_back(void)
+{
+    if (reuse.entry)
+        memcpy(reuse.entry, &reuse.own,
+               strcmp(reuse.table, "endpoints") ? sizeof(struct gateway) : sizeof(struct endpoint));
+    reuse.entry = NULL;
+}
+
+/* Another pod of the same node, which no policy selects. */
+static void become_endpoint(struct endpoint *endpoint)
+{
+    reuse.own.endpoint = *endpoint;
+    endpoint->profile = PROFILE_NONE;
+    endpoint->hash = OTHER_HASH;
+}
+
+/* A gateway of another group. */
+static void become_gateway(struct gateway *gateway)
+{
+    reuse.own.gateway = *gateway;
+    gateway->node = address_of(NODE_ELSEWHERE);
+    gateway->egress = address_of("203.0.113.99");
+}
+
 static void on_found(const struct native_map *map, void *value)
 {
-    if (strcmp(map->name, "endpoints") != 0)
+    if (strcmp(map->name, reuse.table) != 0)
         return;
-    if (reuse.entry)
-        *reuse.entry = reuse.own;
-    reuse.entry = NULL;
+    give_back();
     if (++reuse.lookups != reuse.at)
         return;
     reuse.entry = value;
-    reuse.own = *reuse.entry;
-    reuse.entry->profile = PROFILE_NONE;
-    reuse.entry->hash = OTHER_HASH;
+    if (strcmp(reuse.table, "endpoints") == 0)
+        become_endpoint(value);
+    else
+        become_gateway(value);
 }
 
-static void reuse_at(uint32_t lookup)
+static void reuse_at(const char *table, uint32_t lookup)
 {
+    reuse.table = table;
     reuse.lookups = 0;
     reuse.at = lookup;
     reuse.entry = NULL;
@@ -46,8 +76,7 @@ static void reuse_at(uint32_t lookup)
 /* Whether there were so many look-ups. */
 static bool reuse_over(void)
 {
-    if (reuse.entry)
-        *reuse.entry = reuse.own;
+    give_back();
     native_kernel.found = NULL;
     return reuse.lookups >= reuse.at;
 }
@@ -60,25 +89,30 @@ static void reload(struct harness *harness)
 }
 
 /* A new flow leaves by the gateway of its own pod's policy, not as if there were none. */
-static void test_worker(void **state)
+static void expect_own_way(struct harness *harness, const char *table)
 {
-    struct harness *harness = *state;
     uint32_t at = 0;
 
     do {
         reload(harness);
         harness->ingress_ifindex = (uint32_t)harness->up1; /* forwarded */
         worker_put(harness, NODE_OTHER);
-        reuse_at(++at);
+        reuse_at(table, ++at);
         worker_expect_tunnel(harness, &worker_udp_out);
     } while (reuse_over());
     assert_in_range(at, 3, LOOKUPS_MOST);
 }
 
-/* A new flow gets the egress IP, and one that is known keeps its port. */
-static void test_gateway(void **state)
+static void test_worker(void **state)
 {
-    struct harness *harness = *state;
+    for (size_t i = 0; i < ARRAY_SIZE(tables); i++)
+        expect_own_way(*state, tables[i]);
+}
+
+/* A new flow gets the egress IP of its gateway, and keeps its port where it is looked at again. */
+static void expect_own_mapping(struct harness *harness, const char *table)
+{
+    struct ip_addr egress = address_of(EGRESS_IP);
     struct frame first;
     uint32_t at = 0;
 
@@ -86,13 +120,14 @@ static void test_gateway(void **state)
         reload(harness);
         gateway_put(harness);
         native_kernel.now = (uint64_t)ticks_now() << DATAPATH_TICK_SHIFT;
-        reuse_at(++at);
+        reuse_at(table, ++at);
         gateway_receive(harness, &gateway_udp_out);
         assert_true(gateway_let_out(harness));
+        assert_memory_equal(harness->out.data + FRAME_ETHERNET + 12, &egress.words_be[3], 4);
         first = harness->out;
         reuse_over();
         native_kernel.now += 1 << DATAPATH_TICK_SHIFT; /* so that it is looked at again */
-        reuse_at(at);
+        reuse_at(table, at);
         gateway_receive(harness, &gateway_udp_out);
         assert_true(gateway_let_out(harness));
         assert_int_equal(harness->out.length, first.length);
@@ -100,6 +135,12 @@ static void test_gateway(void **state)
     } while (reuse_over());
     native_kernel.now = 0;
     assert_in_range(at, 3, LOOKUPS_MOST);
+}
+
+static void test_gateway(void **state)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(tables); i++)
+        expect_own_mapping(*state, tables[i]);
 }
 
 /* A connection from outside is noted as the pod's that it goes to. */
@@ -121,7 +162,7 @@ static void test_inbound(void **state)
         reload(harness);
         worker_put(harness, NODE_OTHER);
         frame_build(&frame, mac_uplink, mac_router, &syn);
-        reuse_at(++at);
+        reuse_at("endpoints", ++at);
         harness_ingress(harness, &frame);
         assert_int_equal(harness->verdict, VERDICT_PASS);
         assert_int_equal(get_flow(harness, &key, &flow), 0);

@@ -14,7 +14,7 @@ static long turn(__u32 round, void *context)
 static __always_inline __u32 look_up(const struct lookup_question *question)
 {
     const struct endpoint *found = endpoint_lookup(&question->pod);
-    const struct gateway *gateway;
+    struct gateway gateway;
     const struct route *way;
     struct endpoint endpoint;
     struct route route;
@@ -30,8 +30,7 @@ static __always_inline __u32 look_up(const struct lookup_question *question)
     if (route.action != ROUTE_GATEWAY)
         return LOOKUP_NO_REDIRECTION;
     bpf_loop(question->rounds, turn, NULL, 0);
-    return gateway_lookup(&route, endpoint.hash, &gateway) ? LOOKUP_NO_GATEWAY
-                                                           : LOOKUP_AT_A_GATEWAY;
+    return gateway_find(&route, endpoint.hash, &gateway) ? LOOKUP_NO_GATEWAY : LOOKUP_AT_A_GATEWAY;
 }
 
 SEC("tc")
