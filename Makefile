@@ -242,7 +242,7 @@ lint:
 .PHONY: sanitized
 sanitized: deps
 	@$(MAKE) --no-print-directory SANITIZE=1 sanitized-programs
-	@./tests/run build/sanitize $(or $(SANITIZED),unit/ bpf/ lab/test_roles)
+	@./tests/run build/sanitize $(or $(SANITIZED),unit/ bpf/ lab/test_roles lab/test_hostile)
 
 .PHONY: sanitized-programs
 sanitized-programs: all $(UNIT_TESTS) $(BPF_TESTS) $(TOOLS)

@@ -116,5 +116,6 @@ int main(int argc, char **argv)
     sequence_run(&sequence, until);
     printf("sent %lu received %lu lost %lu foreign %lu\n", sequence.sent, sequence.received,
            sequence.sent - sequence.received, sequence.foreign);
+    free(sequence.seen);
     return sequence.sent == sequence.received && !sequence.foreign ? 0 : 1;
 }
