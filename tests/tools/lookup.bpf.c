@@ -13,24 +13,22 @@ static long turn(__u32 round, void *context)
 
 static __always_inline __u32 look_up(const struct lookup_question *question)
 {
-    const struct endpoint *found = endpoint_lookup(&question->pod);
+    struct pod pod = pod_find(&question->pod, 0);
     struct gateway gateway;
     const struct route *way;
-    struct endpoint endpoint;
     struct route route;
 
-    if (!found)
+    if (!pod.profile)
         return LOOKUP_NO_ENDPOINT;
-    endpoint = *found;
     bpf_loop(question->rounds, turn, NULL, 0);
-    way = route_lookup(endpoint.profile, &question->destination);
+    way = route_lookup(pod.profile, &question->destination);
     if (!way)
         return LOOKUP_NO_ROUTE;
     route = *way;
     if (route.action != ROUTE_GATEWAY)
         return LOOKUP_NO_REDIRECTION;
     bpf_loop(question->rounds, turn, NULL, 0);
-    return gateway_find(&route, endpoint.hash, &gateway) ? LOOKUP_NO_GATEWAY : LOOKUP_AT_A_GATEWAY;
+    return gateway_find(&route, pod.hash, &gateway) ? LOOKUP_NO_GATEWAY : LOOKUP_AT_A_GATEWAY;
 }
 
 SEC("tc")
