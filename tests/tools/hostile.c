@@ -2,27 +2,28 @@
 /*
  * A peer of a daemon that has been taken over: says what an honest one said, changed at random.
  *
- *   hostile relay SOCKET UID TARGET UID HEARD SAID  stands between two honest daemons until one of
- *       them ends: listens as the first user, connects as the second, and keeps the first records
- *       of both: what came from TARGET in HEARD, what went there in SAID
- *   hostile connect SOCKET UID SAID ROUNDS SEED  says it to a daemon that listens, changed each
- * time hostile serve SOCKET UID PEER SAID HEARD ROUNDS SEED  listens for a daemon of the user PEER
- * that begins as in SAID, and answers what is in HEARD, changed each time
+ *   hostile relay SOCKET UID TARGET UID HEARD SAID
+ *       stands between two honest daemons until one of them ends: listens as the first user,
+ *       connects as the second, and keeps what came from TARGET in HEARD, what went there in SAID
+ *   hostile connect SOCKET UID SAID ROUNDS SEED
+ *       says it to a daemon that listens, changed each time
+ *   hostile serve SOCKET UID PEER SAID HEARD ROUNDS SEED
+ *       listens for a daemon of the user PEER that begins as in SAID, and answers what is in HEARD,
+ *       changed each time
  *
  * Every third time it does not listen to what the other side says.
  */
-#include <fcntl.h>
 #include <linux/sockios.h>
 #include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <sys/ioctl.h>
-#include <sys/stat.h>
 #include <sys/un.h>
 
 #include <cmocka.h>
 
+#include "ipc/channel.h"
 #include "tests/tools/tool.h"
 #include "tests/unit/hostile_talk.h"
 
@@ -30,34 +31,43 @@ enum { DEADLINE_MS = 10000, USER_MOST = 1 << 30 };
 
 /* ---- sockets, as another user ---- */
 
-static void socket_bind(int fd, const struct sockaddr_un *address, const char *peer)
+static uid_t user_of(const char *text)
 {
-    const char *path = address->sun_path;
-
-    if (bind(fd, (const struct sockaddr *)address, sizeof(*address)) ||
-        chown(path, (uid_t)tool_number(peer, 0, USER_MOST), (gid_t)-1) || chmod(path, 0600))
-        tool_fail("%s: %s", path, strerror(errno));
+    return (uid_t)tool_number(text, 0, USER_MOST);
 }
 
-/* Listens for the user `peer`, or connects where that is NULL. */
-static int socket_as(const char *path, const char *user, const char *peer)
+static void become(uid_t user)
+{
+    if (seteuid(user))
+        tool_fail("user %u: %s", user, strerror(errno));
+}
+
+/* Who called listen(2) last is who the peer finds there. */
+static int listen_as(const char *path, uid_t user, uid_t peer)
+{
+    int fd = channel_listen(path, peer);
+
+    if (fd < 0)
+        tool_fail("%s: %s", path, strerror(-fd));
+    become(user);
+    if (listen(fd, 8))
+        tool_fail("%s, as user %u: %s", path, user, strerror(errno));
+    become(0);
+    return fd;
+}
+
+static int connect_as(const char *path, uid_t user)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
-    uid_t uid = (uid_t)tool_number(user, 0, USER_MOST);
-    int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0), error;
+    int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
 
     if (fd < 0 || strlen(path) >= sizeof(address.sun_path))
         tool_fail("%s: no socket can have this path", path);
     strcpy(address.sun_path, path);
-    if (peer)
-        socket_bind(fd, &address, peer);
-    if (seteuid(uid))
-        tool_fail("user %s: %s", user, strerror(errno));
-    error = peer ? listen(fd, 8) : connect(fd, (struct sockaddr *)&address, sizeof(address));
-    if (error)
-        tool_fail("%s, as user %s: %s", path, user, strerror(errno));
-    if (seteuid(0))
-        tool_fail("back to root: %s", strerror(errno));
+    become(user);
+    if (connect(fd, (struct sockaddr *)&address, sizeof(address)))
+        tool_fail("%s, as user %u: %s", path, user, strerror(errno));
+    become(0);
     return fd;
 }
 
@@ -125,14 +135,15 @@ static bool pass(int from, int to, FILE *file)
 
 static void relay(char **arguments)
 {
-    int listener = socket_as(arguments[0], arguments[1], arguments[3]), client, target;
+    uid_t user = user_of(arguments[3]);
+    int listener = listen_as(arguments[0], user_of(arguments[1]), user), client, target;
     FILE *heard = fopen(arguments[4], "w"), *said = fopen(arguments[5], "w");
     bool both = true;
 
     if (!heard || !said)
         tool_fail("%s, %s: %s", arguments[4], arguments[5], strerror(errno));
     client = accept_next(listener);
-    target = socket_as(arguments[2], arguments[3], NULL);
+    target = connect_as(arguments[2], user);
     while (both) {
         struct pollfd ends[] = {{.fd = client, .events = POLLIN}, {.fd = target, .events = POLLIN}};
 
@@ -206,7 +217,7 @@ static void connect_rounds(char **arguments)
 
     talk_load(&said, arguments[2]);
     for (unsigned long round = 0; round < rounds; round++) {
-        int fd = socket_as(arguments[0], arguments[1], NULL);
+        int fd = connect_as(arguments[0], user_of(arguments[1]));
 
         hostile_repeat(&talk, &said);
         hostile_mutate(&talk, &seed);
@@ -219,7 +230,7 @@ static void serve_rounds(char **arguments)
 {
     static struct hostile_talk begin, answers, talk;
     static struct record_buffer first;
-    int listener = socket_as(arguments[0], arguments[1], arguments[2]);
+    int listener = listen_as(arguments[0], user_of(arguments[1]), user_of(arguments[2]));
     unsigned long rounds = tool_number(arguments[5], 1, 100000000);
     uint64_t seed = tool_number(arguments[6], 0, USER_MOST);
 
