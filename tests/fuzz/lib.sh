@@ -30,12 +30,6 @@ fuzz_length() { # TARGET: the longest input that is tried
     esac
 }
 
-# How the sanitizer looks where many inputs are wanted: it remembers no stacks of allocations, and less of what was
-# freed. A program that is given one input to see it again has its own defaults.
-fuzz_hurry() {
-    export ASAN_OPTIONS=${ASAN_OPTIONS:-malloc_context_size=0:quarantine_size_mb=1:thread_local_quarantine_size_kb=64}
-}
-
 # fuzz_seeds BUILD CORPORA: the first inputs of each target, those of the tree and those that are made.
 fuzz_seeds() {
     local build=$1 corpora=$2 file
