@@ -14,57 +14,65 @@
 
 enum { LOOKUPS_MOST = 20, OTHER_HASH = TEST_HASH ^ 0x5a5a };
 
-static const char *const tables[] = {"endpoints", "gateways"};
+static void become_endpoint(void *entry);
+static void become_gateway(void *entry);
+
+static const struct table {
+    const char *name;
+    size_t size;
+    void (*become)(void *entry); /* another one's */
+} tables[] = {
+    {"endpoints", sizeof(struct endpoint), become_endpoint},
+    {"gateways", sizeof(struct gateway), become_gateway},
+};
 
 static struct {
-    const char *table;
+    const struct table *table;
     void *entry; /* whose memory is another's now, NULL: none */
-    union {
-        struct endpoint endpoint;
-        struct gateway gateway;
-    } own;
+    unsigned char own[sizeof(struct gateway)];
     uint32_t lookups, at;
 } reuse;
 
-static void give_back(void)
-{
-    if (reuse.entry)
-        memcpy(reuse.entry, &reuse.own,
-               strcmp(reuse.table, "endpoints") ? sizeof(struct gateway) : sizeof(struct endpoint));
-    reuse.entry = NULL;
-}
+_Static_assert(sizeof(struct endpoint) <= sizeof(struct gateway), "room for an entry");
 
 /* Another pod of the same node, which no policy selects. */
-static void become_endpoint(struct endpoint *endpoint)
+static void become_endpoint(void *entry)
 {
-    reuse.own.endpoint = *endpoint;
+    struct endpoint *endpoint = entry;
+
     endpoint->profile = PROFILE_NONE;
     endpoint->hash = OTHER_HASH;
 }
 
 /* A gateway of another group. */
-static void become_gateway(struct gateway *gateway)
+static void become_gateway(void *entry)
 {
-    reuse.own.gateway = *gateway;
+    struct gateway *gateway = entry;
+
     gateway->node = address_of(NODE_ELSEWHERE);
     gateway->egress = address_of("203.0.113.99");
 }
 
+static void give_back(void)
+{
+    if (reuse.entry)
+        memcpy(reuse.entry, reuse.own, reuse.table->size);
+    reuse.entry = NULL;
+}
+
 static void on_found(const struct native_map *map, void *value)
 {
-    if (strcmp(map->name, reuse.table) != 0)
+    if (strcmp(map->name, reuse.table->name) != 0)
         return;
     give_back();
     if (++reuse.lookups != reuse.at)
         return;
     reuse.entry = value;
-    if (strcmp(reuse.table, "endpoints") == 0)
-        become_endpoint(value);
-    else
-        become_gateway(value);
+    memcpy(reuse.own, value, reuse.table->size);
+    reuse.table->become(value);
 }
 
-static void reuse_at(const char *table, uint32_t lookup)
+static void reuse_at(const struct table *table, uint32_t lookup)
 {
     reuse.table = table;
     reuse.lookups = 0;
@@ -89,7 +97,7 @@ static void reload(struct harness *harness)
 }
 
 /* A new flow leaves by the gateway of its own pod's policy, not as if there were none. */
-static void expect_own_way(struct harness *harness, const char *table)
+static void expect_own_way(struct harness *harness, const struct table *table)
 {
     uint32_t at = 0;
 
@@ -106,11 +114,11 @@ static void expect_own_way(struct harness *harness, const char *table)
 static void test_worker(void **state)
 {
     for (size_t i = 0; i < ARRAY_SIZE(tables); i++)
-        expect_own_way(*state, tables[i]);
+        expect_own_way(*state, &tables[i]);
 }
 
 /* A new flow gets the egress IP of its gateway, and keeps its port where it is looked at again. */
-static void expect_own_mapping(struct harness *harness, const char *table)
+static void expect_own_mapping(struct harness *harness, const struct table *table)
 {
     struct ip_addr egress = address_of(EGRESS_IP);
     struct frame first;
@@ -140,7 +148,7 @@ static void expect_own_mapping(struct harness *harness, const char *table)
 static void test_gateway(void **state)
 {
     for (size_t i = 0; i < ARRAY_SIZE(tables); i++)
-        expect_own_mapping(*state, tables[i]);
+        expect_own_mapping(*state, &tables[i]);
 }
 
 /* A connection from outside is noted as the pod's that it goes to. */
@@ -162,7 +170,7 @@ static void test_inbound(void **state)
         reload(harness);
         worker_put(harness, NODE_OTHER);
         frame_build(&frame, mac_uplink, mac_router, &syn);
-        reuse_at("endpoints", ++at);
+        reuse_at(&tables[0], ++at);
         harness_ingress(harness, &frame);
         assert_int_equal(harness->verdict, VERDICT_PASS);
         assert_int_equal(get_flow(harness, &key, &flow), 0);
