@@ -73,6 +73,8 @@ static __always_inline int ingress_tunnel(struct __sk_buff *skb, struct packet *
     if (error)
         return verdict_drop(skb, packet, error);
     endpoint = endpoint_lookup(&packet->flow.local);
+    if (endpoint && !ip_addr_equal(&endpoint->node, &node)) /* it may be another's by now */
+        endpoint = endpoint_lookup(&packet->flow.local);
     if (endpoint && ip_addr_equal(&endpoint->node, &node))
         return gateway_receive(skb, packet, endpoint, &node, outer_traffic_class);
     packet_turn(packet);

@@ -35,11 +35,12 @@ static struct {
 
 _Static_assert(sizeof(struct endpoint) <= sizeof(struct gateway), "room for an entry");
 
-/* Another pod of the same node, which no policy selects. */
+/* A pod of another node, which no policy selects. */
 static void become_endpoint(void *entry)
 {
     struct endpoint *endpoint = entry;
 
+    endpoint->node = address_of(NODE_ELSEWHERE);
     endpoint->profile = PROFILE_NONE;
     endpoint->hash = OTHER_HASH;
 }
