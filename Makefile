@@ -4,7 +4,7 @@
 # make deps       installs what building and testing need (Debian), or lists it
 # make demo       shows the main job between network namespaces (root)
 # make test       unit, bpf, lab, cluster and kernel tests; without root the unit tests
-# make sanitized  the unit and bpf tests and some of the lab under the address and undefined behaviour sanitizers
+# make sanitized  the same tests under the address and undefined behaviour sanitizers (docs/analysis.md)
 # make fuzz       fuzzes each decoder of outside bytes; RUNS=short: two minutes (docs/fuzzing.md)
 # make native bpf-coverage  the datapath compiled for this machine, and which of its branches tests reach (root)
 # make lint       checkers of the sources: format, shellcheck, clang-tidy, gcc's analyzer and conversions
@@ -45,7 +45,10 @@ HARDENING := -fPIE -fstack-protector-strong -fstack-clash-protection \
              $(if $(filter x86_64%,$(MACHINE)),-fcf-protection) \
              $(if $(filter aarch64%,$(MACHINE)),-mbranch-protection=standard)
 ifeq ($(SANITIZE),1)
-OPTIMISE := -O1 -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+SANITIZERS := -fsanitize=address,undefined
+# Their run-time is in the programs: from a library it would have to come before what a test preloads.
+LINK_SANITIZERS := $(SANITIZERS) -static-libasan -static-libubsan
+OPTIMISE := -O1 $(SANITIZERS) -fno-sanitize-recover=all -fno-omit-frame-pointer
 else
 OPTIMISE := -O2 -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2
 endif
@@ -53,7 +56,7 @@ CPPFLAGS += -D_GNU_SOURCE -DEGRESSGW_VERSION='"$(VERSION)"' -I. -Iinclude -I$(BU
 CFLAGS ?= -g
 override CFLAGS += -std=gnu11 $(OPTIMISE) $(WARNINGS) $(HARDENING)
 override LDFLAGS += -pie -Wl,-z,relro,-z,now -Wl,-z,noexecstack -Wl,--as-needed \
-                    $(if $(filter 1,$(SANITIZE)),-fsanitize=address$(comma)undefined)
+                    $(LINK_SANITIZERS)
 comma := ,
 # $(call say,WORD) stands before a command: its name and target, or with V=1 the command itself.
 say = $(if $(filter 1,$(V)),,@printf '  %-5s %s\n' $(1) $(patsubst $(CURDIR)/%,%,$@);)
@@ -144,7 +147,7 @@ $(BUILD)/tests/bench/bench_programs $(BUILD)/tests/bench/bench_ports: $(BUILD)/l
 
 $(BUILD)/tests/preload/%.so: tests/preload/%.c
 	@mkdir -p $(@D)
-	$(call say,LINK)$(CC) $(CPPFLAGS) $(CFLAGS) -fPIC -shared $< -o $@
+	$(call say,LINK)$(CC) $(CPPFLAGS) $(filter-out $(SANITIZERS),$(CFLAGS)) -fPIC -shared $< -o $@
 
 $(BUILD)/tests/tools/%: $(BUILD)/tests/tools/%.o $(TEST_ARCHIVES)
 	$(call say,LINK)$(CC) $(CFLAGS) $(LDFLAGS) $^ -o $@ $(TOOL_LIBRARIES)
@@ -241,11 +244,8 @@ lint:
 
 .PHONY: sanitized
 sanitized: deps
-	@$(MAKE) --no-print-directory SANITIZE=1 sanitized-programs
-	@./tests/run build/sanitize $(or $(SANITIZED),unit/ bpf/ lab/test_roles lab/test_hostile)
-
-.PHONY: sanitized-programs
-sanitized-programs: all $(UNIT_TESTS) $(BPF_TESTS) $(TOOLS)
+	@$(MAKE) --no-print-directory SANITIZE=1 tests
+	@./tests/run build/sanitize $(or $(SANITIZED),unit/ bpf/ lab/ cluster/)
 
 # The programs that read SOAK do more of the same where it is set.
 SOAKED ?= $(patsubst tests/%,%,$(basename $(shell grep -lw SOAK tests/*/test_*)))

@@ -168,6 +168,20 @@ lab_skip() { # NAME REASON
     echo "ok $LAB_NUMBER - $1 # SKIP $2"
 }
 
+lab_sanitized() { # the daemons are built with sanitizers
+    grep -q __asan_init "$LAB_LOADER"
+}
+
+# lab_needs_shipped NAME WHY: ends the script where the daemons are not built as they are shipped.
+lab_needs_shipped() {
+    ! lab_sanitized || { lab_skip "$1" "$2" && lab_end; }
+}
+
+# The address sanitizer, where the daemons have it, keeps what was given back; from now on not much of it.
+lab_memory_is_measured() {
+    export ASAN_OPTIONS=${ASAN_OPTIONS:+$ASAN_OPTIONS:}quarantine_size_mb=1:thread_local_quarantine_size_kb=64
+}
+
 expect_equal() { # WHAT ACTUAL EXPECTED
     [ "$2" = "$3" ] && return 0
     printf '%s is\n%s\nand should be\n%s\n' "$1" "$2" "$3" >&2

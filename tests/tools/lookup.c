@@ -19,6 +19,7 @@
 enum { PAUSE_NS = 200000, ROUNDS = 100000, FRAME = 256 };
 
 static struct {
+    struct lookup_bpf *skeleton;
     int program;
     struct ip_addr destination;
     unsigned long looked, gaps;
@@ -47,6 +48,7 @@ static void program_load(const char *pins)
     }
     if (lookup_bpf__load(skeleton))
         tool_fail("the program cannot be loaded");
+    it.skeleton = skeleton;
     it.program = bpf_program__fd(skeleton->progs.lookup_way);
 }
 
@@ -95,6 +97,7 @@ int main(int argc, char **argv)
         }
         nanosleep(&pause, NULL);
     }
+    lookup_bpf__destroy(it.skeleton);
     printf("looked %lu gaps %lu\n", it.looked, it.gaps);
     return it.gaps != 0;
 }
