@@ -7,8 +7,9 @@
  *                                      number); with ERROR 0 the process dies there
  *
  * CALL is bpf, link (bpf(2) that makes a link), types (that loads BTF, other than libbpf's trials),
- * sendmsg, recvmsg, accept4, epoll_ctl or malloc. With NUMBER 0 nothing happens; at its end the
- * process says on standard error how many there were. With NUMBER -1 every one fails.
+ * sendmsg, recvmsg, accept4, epoll_ctl or malloc. With child it is the process that comes of the
+ * NUMBER-th fork() that stops, until it is told to go on. With NUMBER 0 nothing happens; at its end
+ * the process says on standard error how many there were. With NUMBER -1 every one fails.
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -92,6 +93,16 @@ long syscall(long number, ...)
     if (number == SYS_bpf && (strikes("bpf") || bpf_strikes(a[0], (const union bpf_attr *)a[1])))
         return -1;
     return NEXT(syscall)(number, a[0], a[1], a[2], a[3], a[4], a[5]);
+}
+
+pid_t fork(void)
+{
+    int stops = strikes("child");
+    pid_t pid = NEXT(fork)();
+
+    if (!pid && stops)
+        raise(SIGSTOP);
+    return pid;
 }
 
 ssize_t sendmsg(int fd, const struct msghdr *message, int flags)
