@@ -109,22 +109,26 @@ lab_end() {
 
 # ---- waiting -----------------------------------------------------------------------------------
 
-lab_pause() { # a fiftieth of a second
-    read -rt 0.02 <&"$LAB_NEVER" || true
+lab_pause() { # [MICROSECONDS], less than a second; by default a fiftieth of one
+    local seconds
+    printf -v seconds '0.%06d' "${1:-20000}"
+    read -rt "$seconds" <&"$LAB_NEVER" || true
 }
 
 # lab_wait SECONDS COMMAND...: until the command succeeds; after SECONDS its output is shown. An
-# emulated processor sets LAB_SLOWNESS to how many times as long it takes.
+# emulated processor sets LAB_SLOWNESS to how many times as long it takes. What takes long is looked at
+# less often: looking takes time of what is waited for.
 lab_wait() {
-    local end=$((${EPOCHREALTIME/./} + $1 * ${LAB_SLOWNESS:-1} * 1000000)) output
+    local start=${EPOCHREALTIME/./} limit=$(($1 * ${LAB_SLOWNESS:-1} * 1000000)) waited pause output
     shift
     until output=$("$@" 2>&1); do
-        if [ "${EPOCHREALTIME/./}" -gt "$end" ]; then
+        waited=$((${EPOCHREALTIME/./} - start)) pause=$((waited / 10))
+        if [ $waited -gt $limit ]; then
             echo "waited in vain for: $*" >&2
             [ -z "$output" ] || printf '%s\n' "$output" >&2
             return 1
         fi
-        lab_pause
+        lab_pause $((pause < 20000 ? 20000 : pause > 200000 ? 200000 : pause))
     done
 }
 
