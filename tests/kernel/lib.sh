@@ -31,7 +31,8 @@ kernel_skip() { # REASON
 }
 
 # kernel_fetch PACKAGE: prints the directory with the content of the package that PACKAGE depends on.
-# Where apt does not know it or cannot get it, one that was fetched earlier has to do.
+# Where apt does not know it or cannot get it, one that was fetched earlier has to do. It is there whole
+# or not at all: two tests may look for the same one at a time.
 kernel_fetch() {
     local name work found
     name=$(apt-cache depends "$1" 2>/dev/null |
@@ -40,7 +41,8 @@ kernel_fetch() {
         mkdir -p "$KERNEL_CACHE/$1" && work=$(mktemp -d "$KERNEL_CACHE/$1/.work-XXXXXX") || return
         (
             cd "$work" && apt-get -qq -o APT::Sandbox::User=root download "$name" >&2 &&
-                dpkg-deb -x "$name"_*.deb root && mv -T root "../$name"
+                dpkg-deb -x "$name"_*.deb root && busybox depmod -b root "${name#linux-image-}" &&
+                mv -T root "../$name"
         )
         rm -rf "$work"
     fi
