@@ -216,8 +216,10 @@ lab_cluster() {
     for node in default prod shop; do lab_kubernetes_namespace "$node"; done
 }
 
-# The router outside knows the worker's pods from here on, or no longer: add, del.
+# The router outside knows the worker's pods from here on, or no longer: add, del. What is not over by
+# then would try again later.
 lab_pods_routable() {
+    [ "$1" = add ] || lab_quiet
     ip -n fabric route "$1" 172.22.48.0/25 via 172.22.50.7
 }
 
