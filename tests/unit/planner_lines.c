@@ -5,8 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/hash.h"
 #include "planner/memory.h"
-#include "planner/stable_hash.h"
 
 void lines_add(struct lines *lines, const char *format, ...)
 {
@@ -126,24 +126,10 @@ void lines_add_endpoint(struct lines *lines, const struct ip_addr *address,
               endpoint->flags, routes);
 }
 
-/* By words: most of a random run's time went into hashing slots by bytes. */
-static uint64_t slots_hash(const struct gateway *slots, size_t count)
-{
-    uint64_t hash = count, word;
-
-    _Static_assert(sizeof(*slots) % sizeof(word) == 0, "all bytes count");
-    for (size_t i = 0; i < count * sizeof(*slots) / sizeof(word); i++) {
-        memcpy(&word, (const char *)slots + i * sizeof(word), sizeof(word));
-        hash = (hash ^ word) * 0x9e3779b97f4a7c15;
-        hash ^= hash >> 29;
-    }
-    return hash;
-}
-
 char *lines_group(const struct gateway *slots, size_t count)
 {
     char node[ADDRESS_TEXT_SIZE], egress[ADDRESS_TEXT_SIZE];
-    uint64_t hash = slots_hash(slots, count);
+    uint64_t hash = hash_bytes(slots, count * sizeof(*slots));
     char *text;
 
     if (asprintf(&text, "%zu/%016llx/%s/%s/%u/%u", count, (unsigned long long)hash,
