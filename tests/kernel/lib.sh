@@ -81,7 +81,6 @@ kernel_copy_programs() {
 kernel_copy_modules() {
     local from=$1/lib/modules/$2 to=$KERNEL_IMAGE/lib/modules/$2 name file
     mkdir -p "$to" && cp "$from"/modules.{builtin,order} "$to" || return
-    [ -e "$from/modules.dep" ] || busybox depmod -b "$1" "$2" || return
     for name in $KERNEL_MODULES; do
         grep -E "/$name\.ko[^:/]*:" "$from/modules.dep" | tr -d : | tr ' ' '\n' |
             while read -r file; do
