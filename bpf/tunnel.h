@@ -301,7 +301,7 @@ static __always_inline int tunnel_check(struct __sk_buff *skb, const struct pack
 
     if (packet->l4 != ETH_HLEN + l3_length)
         return 0; /* options or extension headers: none of ours */
-    tail = packet_data(skb, ETH_HLEN + l3_length, sizeof(*tail) + HEADERS_V6);
+    tail = packet_data(skb, ETH_HLEN + l3_length, sizeof(*tail) + HEADERS_V4);
     if (!tail || (const void *)(tail + 1) > (const void *)(long)skb->data_end)
         return 0;
     if (!(tail->vxlan.flags_be & VXLAN_FLAG_VNI) ||
