@@ -37,65 +37,61 @@ int egressgw_egress(struct __sk_buff *skb)
 }
 
 /*
- * Whether a packet is for our own node as the tunnel knows it, and is one of the tunnel. Returns as
- * tunnel_check().
+ * Whether a packet, which is for our own node as the tunnel knows it, is one of the tunnel. Returns
+ * as tunnel_check().
  */
 static __always_inline int ingress_is_tunnel(struct __sk_buff *skb, const struct packet *packet)
 {
-    const struct settings *own;
-
     if (packet->flow.protocol != IPPROTO_UDP || !packet->has_ports ||
         packet->flow.local_port_be != config.tunnel_port_be)
         return 0;
-    own = settings_lookup();
-    if (!own)
-        return 0;
-    if (packet->version == 4)
-        return ip_addr_equal(&own->node_v4, &packet->flow.local)
-                   ? tunnel_check(skb, packet, sizeof(struct iphdr))
-                   : 0;
-    return ip_addr_equal(&own->node_v6, &packet->flow.local)
-               ? tunnel_check(skb, packet, sizeof(struct ipv6hdr))
-               : 0;
+    return packet->version == 4 ? tunnel_check(skb, packet, sizeof(struct iphdr))
+                                : tunnel_check(skb, packet, sizeof(struct ipv6hdr));
 }
 
 /*
- * A packet of our tunnel, with one of that IP version inside. One from an endpoint comes from a
- * worker, any other is an answer to a pod of this node. `packet` holds the outer one at first.
+ * A packet of our tunnel; `tunnel` is tunnel_check()'s. One from an endpoint comes from a worker,
+ * any other is an answer to a pod of this node, which spares the look whether it is an endpoint's
+ * where the tunnel says so. `packet` holds the outer one at first.
  */
-static __always_inline int ingress_tunnel(struct __sk_buff *skb, struct packet *packet, int version)
+static __always_inline int ingress_tunnel(struct __sk_buff *skb, struct packet *packet, int tunnel)
 {
     struct ip_addr node = packet->flow.remote;
     __u8 outer_traffic_class = packet->traffic_class;
-    const struct endpoint *endpoint;
-    int error = tunnel_parse(skb, packet, version);
+    const struct endpoint *endpoint = NULL;
+    int error = tunnel_parse(skb, packet, tunnel & TUNNEL_VERSION);
 
     if (error)
         return verdict_drop(skb, packet, error);
-    endpoint = endpoint_lookup(&packet->flow.local);
-    if (endpoint && !ip_addr_equal(&endpoint->node, &node)) /* it may be another's by now */
+    if (!(tunnel & TUNNEL_TO_POD)) {
         endpoint = endpoint_lookup(&packet->flow.local);
+        if (endpoint && !ip_addr_equal(&endpoint->node, &node)) /* it may be another's by now */
+            endpoint = endpoint_lookup(&packet->flow.local);
+    }
     if (endpoint && ip_addr_equal(&endpoint->node, &node))
         return gateway_receive(skb, packet, endpoint, &node, outer_traffic_class);
     packet_turn(packet);
-    return worker_receive(skb, packet, !!endpoint, &node, outer_traffic_class);
+    return worker_receive(skb, packet, &node, outer_traffic_class);
 }
 
 SEC("tc")
 int egressgw_ingress(struct __sk_buff *skb)
 {
-    const struct endpoint *endpoint;
+    const struct endpoint *endpoint = NULL;
     struct packet packet;
-    int tunnel;
+    int tunnel = 0, own;
 
     if (deliver_again(skb) || skb->pkt_type != PACKET_HOST || packet_read(skb, &packet, INBOUND))
         return VERDICT_PASS;
-    tunnel = ingress_is_tunnel(skb, &packet);
+    own = packet_is_own(&packet);
+    if (own)
+        tunnel = ingress_is_tunnel(skb, &packet);
     if (tunnel < 0)
         return verdict_drop(skb, &packet, tunnel);
     if (tunnel)
         return ingress_tunnel(skb, &packet, tunnel);
-    endpoint = endpoint_lookup(&packet.flow.local);
+    if (!own)
+        endpoint = endpoint_lookup(&packet.flow.local);
     if (!endpoint)
         return gateway_answer(skb, &packet);
     if (endpoint->flags & ENDPOINT_LOCAL)

@@ -111,18 +111,41 @@ __noinline int nat_open(struct __sk_buff *skb, const struct packet *packet,
 }
 
 /*
- * A mapping that went by a moment ago holds without another look. Returns 1 and fills in what it
- * translates to, or 0 where the flow has to be looked at.
+ * Takes a TCP segment that may change the state of a mapping, but opens none, into it. Returns 1,
+ * or 0 where the flow has to be looked at.
+ */
+__noinline int nat_turn(struct __sk_buff *skb, const struct packet *packet,
+                        struct nat_forward *mapping, __u32 now)
+{
+    const struct nat_reverse *reverse;
+    struct nat_key flow, key; /* Linux 6.1 takes keys from the function's own stack only */
+
+    if (!packet || !mapping || packet->flow.protocol != IPPROTO_TCP || packet->tcp_flags & TCP_SYN)
+        return 0;
+    flow = packet->flow;
+    nat_reverse_key(&flow, &mapping->egress, mapping->egress_port_be, &key);
+    reverse = bpf_map_lookup_elem(&nat_reverse, &key);
+    if (!reverse || !nat_reverse_is(reverse, &flow))
+        return 0;
+    nat_use_note(skb, packet, &mapping->use, &reverse->use, 0, now);
+    return 1;
+}
+
+/*
+ * A mapping that went by a moment ago holds without another look at policies. Returns 1 and fills
+ * in what it translates to, or 0 where the flow has to be looked at.
  */
 static __always_inline int nat_recent(struct __sk_buff *skb, const struct packet *packet,
                                       __u32 endpoint, __u32 now, struct nat_outside *outside)
 {
     struct nat_forward *found = bpf_map_lookup_elem(&nat_forward, &packet->flow);
 
-    if (!found || found->use.last_seen != now || found->endpoint != endpoint ||
-        !nat_is_middle(packet, &found->use))
+    if (!found || found->use.last_seen != now || found->endpoint != endpoint)
         return 0;
-    nat_use_note_middle(skb, packet, &found->use, now);
+    if (nat_is_middle(packet, &found->use))
+        nat_use_note_middle(skb, packet, &found->use, now);
+    else if (!nat_turn(skb, packet, found, now))
+        return 0;
     nat_outside_of(found, outside);
     return 1;
 }
@@ -287,22 +310,17 @@ __noinline int nat_lives_here(const struct packet *packet, __u32 endpoint)
                         clock_ticks());
 }
 
-/* Notes an answer where there is a mapping for it. Once a tick, and for what can change the state.
- */
-__noinline int nat_answer_is_due(struct __sk_buff *skb, const struct packet *packet, __u8 scale,
-                                 __u32 now)
+/* Notes an answer, by its claim, where there is a mapping for it. Once a tick, and for what can
+ * change the state. */
+__noinline int nat_answer_is_due(struct __sk_buff *skb, const struct packet *packet,
+                                 struct nat_reverse *reverse, __u8 scale, __u32 now)
 {
     struct nat_forward *mapping;
-    struct nat_reverse *reverse;
-    struct nat_key key, flow;
+    struct nat_key flow;
 
-    if (!packet)
+    if (!packet || !reverse)
         return 0;
-    key = packet->flow;
-    reverse = bpf_map_lookup_elem(&nat_reverse, &key);
-    if (!reverse)
-        return 0;
-    mapping = nat_answered(&key, reverse, &flow, now);
+    mapping = nat_answered(&packet->flow, reverse, &flow, now);
     if (!mapping)
         return 0;
     nat_use_note(skb, packet, &reverse->use, &mapping->use, scale, now);
@@ -323,7 +341,7 @@ static __always_inline struct nat_reverse *nat_answer(struct __sk_buff *skb,
         return NULL;
     if (reverse->use.last_seen == now && nat_is_middle(packet, &reverse->use))
         nat_use_note_middle(skb, packet, &reverse->use, now);
-    else if (!nat_answer_is_due(skb, packet, nat_scale(skb, packet), now))
+    else if (!nat_answer_is_due(skb, packet, reverse, nat_scale(skb, packet), now))
         return NULL;
     return reverse;
 }

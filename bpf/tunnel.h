@@ -33,6 +33,19 @@
 #define ROOM_DECAP_L3_IPV4 (1ULL << 7)
 #define ROOM_DECAP_L3_IPV6 (1ULL << 8)
 
+/* The last byte of the Ethernet address inside that stands for an end of the tunnel. A receiver
+ * takes it for a hint in what order to look, and no more. */
+enum {
+    TUNNEL_END_POD = 1,
+    TUNNEL_END_GATEWAY = 2,
+};
+
+/* What tunnel_check() says of a packet of our tunnel. */
+enum {
+    TUNNEL_VERSION = 6,     /* of the IP packet inside, 4 or 6 */
+    TUNNEL_TO_POD = 1 << 3, /* it claims to be an answer */
+};
+
 struct vxlan_header {
     __be32 flags_be;
     __be32 vni_be; /* in the upper 24 bits */
@@ -96,8 +109,8 @@ static __always_inline void tunnel_build_tail(const struct hop_query *query,
     tail->inner.h_dest[0] = tail->inner.h_source[0] = 0x02; /* locally administered */
     tail->inner.h_dest[1] = tail->inner.h_source[1] = 'e';
     tail->inner.h_dest[2] = tail->inner.h_source[2] = 'g';
-    tail->inner.h_dest[5] = 2;
-    tail->inner.h_source[5] = 1;
+    tail->inner.h_dest[5] = packet->direction == OUTBOUND ? TUNNEL_END_GATEWAY : TUNNEL_END_POD;
+    tail->inner.h_source[5] = packet->direction == OUTBOUND ? TUNNEL_END_POD : TUNNEL_END_GATEWAY;
     tail->inner.h_proto = ethertype_of(packet->version);
 }
 
@@ -290,14 +303,15 @@ static __always_inline int tunnel_send_small(struct __sk_buff *skb, struct packe
 }
 
 /*
- * Whether a packet, already read, is one of our tunnel. Returns the IP version of the packet
- * inside, 0 where it is not ours (another VNI may be the CNI's own), or REASON(why). `l3_length` is
- * that of the outer IP header without options.
+ * Whether a packet, already read, is one of our tunnel. Returns TUNNEL_VERSION and TUNNEL_TO_POD of
+ * the packet inside, 0 where it is not ours (another VNI may be the CNI's own), or REASON(why).
+ * `l3_length` is that of the outer IP header without options.
  */
 static __always_inline int tunnel_check(struct __sk_buff *skb, const struct packet *packet,
                                         const __u32 l3_length)
 {
     const struct tunnel_tail *tail;
+    int to_pod;
 
     if (packet->l4 != ETH_HLEN + l3_length)
         return 0; /* options or extension headers: none of ours */
@@ -309,9 +323,10 @@ static __always_inline int tunnel_check(struct __sk_buff *skb, const struct pack
         return 0;
     if (packet->fragment != FRAGMENT_NONE)
         return REASON(DROP_FRAGMENT);
+    to_pod = tail->inner.h_dest[5] == TUNNEL_END_POD ? TUNNEL_TO_POD : 0;
     if (tail->inner.h_proto == bpf_htons(ETH_P_IP))
-        return 4;
-    return tail->inner.h_proto == bpf_htons(ETH_P_IPV6) ? 6 : REASON(DROP_MALFORMED);
+        return 4 | to_pod;
+    return tail->inner.h_proto == bpf_htons(ETH_P_IPV6) ? 6 | to_pod : REASON(DROP_MALFORMED);
 }
 
 /*

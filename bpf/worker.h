@@ -278,11 +278,10 @@ static __always_inline int worker_sends(const struct flow *flow, const struct ip
 }
 
 /*
- * Looks at an answer from `node` to a pod of this node; `in_cluster`: its sender is an endpoint.
- * Returns 1, or 0 where the node is no gateway, as it may have been when the flow began, or
- * REASON(why).
+ * Looks at an answer from `node` to a pod of this node. Returns 1, or 0 where the node is no
+ * gateway, as it may have been when the flow began, or REASON(why).
  */
-__noinline int worker_admit(const struct packet *packet, const struct ip_addr *node, int in_cluster)
+__noinline int worker_admit(const struct packet *packet, const struct ip_addr *node)
 {
     const struct node_entry *entry;
     struct ip_addr address; /* Linux 6.1 takes keys from the function's own stack only */
@@ -293,7 +292,8 @@ __noinline int worker_admit(const struct packet *packet, const struct ip_addr *n
     entry = bpf_map_lookup_elem(&nodes, &address);
     if (!entry)
         return REASON(DROP_UNKNOWN_NODE);
-    if (in_cluster)
+    address = packet->flow.remote;
+    if (endpoint_lookup(&address))
         return REASON(DROP_WRONG_NODE);
     address = packet->flow.local;
     if (!endpoint_lookup_local(&address))
@@ -333,19 +333,17 @@ __noinline int worker_masquerade_error(struct __sk_buff *skb, struct packet *pac
 }
 
 /*
- * An answer from the tunnel to a pod of this node, sent by `node`; `in_cluster`: its sender is an
- * endpoint. Where the pod has sent this flow to that node within the tick, node and pod were looked
- * at then. Returns the verdict.
+ * An answer from the tunnel to a pod of this node, sent by `node`. Where the pod has sent this flow
+ * to that node within the tick, node and pod were looked at then. Returns the verdict.
  */
 static __always_inline int worker_receive(struct __sk_buff *skb, struct packet *packet,
-                                          int in_cluster, const struct ip_addr *node,
-                                          __u8 outer_traffic_class)
+                                          const struct ip_addr *node, __u8 outer_traffic_class)
 {
     const struct flow *flow = bpf_map_lookup_elem(&flows, &packet->flow);
     int error, admitted = 1;
 
-    if (in_cluster || !worker_sends(flow, node) || flow->last_seen != clock_ticks())
-        admitted = worker_admit(packet, node, in_cluster);
+    if (!worker_sends(flow, node) || flow->last_seen != clock_ticks())
+        admitted = worker_admit(packet, node);
     if (admitted < 0)
         return verdict_drop(skb, packet, admitted);
     if (packet->fragment != FRAGMENT_NONE && config.conntrack) {

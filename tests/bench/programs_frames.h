@@ -93,6 +93,7 @@ static void build_worker_back(const struct scene *scene, uint32_t flow, struct f
 {
     frame_of(scene, flow, 0, 1, NULL, frame);
     frame_tunnel(frame);
+    frame_answer(frame);
 }
 
 static void build_gateway_out(const struct scene *scene, uint32_t flow, struct frame *frame)

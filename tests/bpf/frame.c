@@ -12,8 +12,8 @@ const uint8_t mac_second[6] = {0x02, 0, 0, 0, 1, 0x10};
 const uint8_t mac_second_gateway[6] = {0x02, 0, 0, 0, 1, 0x02};
 const uint8_t mac_zero[6] = {0};
 
-static const uint8_t mac_inner_destination[6] = {0x02, 'e', 'g', 0, 0, 2};
-static const uint8_t mac_inner_source[6] = {0x02, 'e', 'g', 0, 0, 1};
+static const uint8_t mac_pod_end[6] = {0x02, 'e', 'g', 0, 0, 1};
+static const uint8_t mac_gateway_end[6] = {0x02, 'e', 'g', 0, 0, 2};
 
 uint16_t checksum_of(const uint8_t *bytes, size_t length, uint32_t start)
 {
@@ -326,5 +326,13 @@ void frame_encapsulate(struct frame *frame, const uint8_t *destination, const ui
     frame->data[vxlan] = 0x08;
     frame_set_u16(frame, vxlan + 4, vni >> 8);
     frame->data[vxlan + 6] = vni;
-    set_ethernet(frame, vxlan + 8, mac_inner_destination, mac_inner_source, type);
+    set_ethernet(frame, vxlan + 8, mac_gateway_end, mac_pod_end, type);
+}
+
+void frame_answer(struct frame *frame)
+{
+    size_t udp = frame_u16(frame, 12) == 0x86dd ? FRAME_ETHERNET + 40 : FRAME_ETHERNET + 20;
+    size_t inner = udp + 16;
+
+    set_ethernet(frame, inner, mac_pod_end, mac_gateway_end, frame_u16(frame, inner + 12));
 }

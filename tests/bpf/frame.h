@@ -79,6 +79,9 @@ void frame_encapsulate(struct frame *frame, const uint8_t *destination, const ui
                        const char *outer_source, const char *outer_destination, uint32_t id,
                        uint16_t port, uint32_t vni);
 
+/* Makes it an answer, from the gateway to the pod: the Ethernet addresses inside change places. */
+void frame_answer(struct frame *frame);
+
 /* The ones' complement sum that a receiver computes: 0 where the checksum in the bytes is right. */
 uint16_t checksum_of(const uint8_t *bytes, size_t length, uint32_t start);
 

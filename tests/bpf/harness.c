@@ -221,11 +221,13 @@ static void harness_run(struct harness *harness, int program_fd, const struct fr
 
 void harness_egress(struct harness *harness, const struct frame *frame)
 {
+    harness->at_ingress = 0;
     harness_run(harness, harness->programs.egress, frame);
 }
 
 void harness_ingress(struct harness *harness, const struct frame *frame)
 {
+    harness->at_ingress = 1;
     harness_run(harness, harness->programs.ingress, frame);
 }
 
@@ -449,5 +451,7 @@ void assert_tunnel(struct harness *harness, int verdict, const struct frame *inn
     id = v6 ? frame_flow_label(out, FRAME_ETHERNET) : frame_u16(out, FRAME_ETHERNET + 4);
     frame_encapsulate(&expected, destination, source, outer_source, outer_destination, id, port,
                       TEST_VNI);
+    if (harness->at_ingress)
+        frame_answer(&expected);
     assert_frame(out, &expected);
 }

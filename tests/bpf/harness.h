@@ -68,6 +68,7 @@ struct harness {
     int verdict;
     uint32_t mark_out;
     uint32_t duration; /* ns that it took */
+    int at_ingress;    /* which program it was; what that sends to a node is for its pods */
     struct frame out;
 };
 

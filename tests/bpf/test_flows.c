@@ -373,6 +373,7 @@ static void receive_answer(struct harness *harness, const char *node)
     in.destination_port = worker_udp_out.source_port;
     frame_build(&frame, mac_uplink, mac_router, &in);
     frame_encapsulate(&frame, mac_uplink, mac_gateway, node, NODE_OWN, 5, 60000, TEST_VNI);
+    frame_answer(&frame);
     harness_ingress(harness, &frame);
 }
 
@@ -398,8 +399,8 @@ static void test_answers_of_a_gateway_that_was(void **state)
     assert_int_equal(get_counter(harness, DROP_UNKNOWN_NODE).packets, 1);
 }
 
-/* An answer to what the pod has just sent needs no second look at the node, one that comes later
- * does. From another node, or an address of the cluster, it is none. */
+/* An answer to what the pod has just sent needs no second look at the node or its sender, one that
+ * comes later does. From another node, or an address of the cluster, it is none. */
 static void test_answers_that_are_awaited(void **state)
 {
     struct harness *harness = *state;
@@ -423,7 +424,7 @@ static void test_answers_that_are_awaited(void **state)
     assert_in_range(get_counter(harness, DROP_UNKNOWN_NODE).packets, 2, 100);
     put_node(harness, NODE_OTHER, NODE_GATEWAY);
     put_endpoint(harness, SERVER, NODE_ELSEWHERE, PROFILE_NONE, 0);
-    age(harness, &worker_udp_out, 0);
+    age(harness, &worker_udp_out, 1);
     expect_answer(harness, NODE_OTHER, TC_ACT_SHOT);
     assert_int_equal(get_counter(harness, DROP_WRONG_NODE).packets, 1);
 }

@@ -37,6 +37,12 @@ static void build_tunnel(struct frame *frame, const struct packet_spec *spec, co
     frame_encapsulate(frame, mac_uplink, mac_gateway, node, NODE_OWN, 5, 60000, TEST_VNI);
 }
 
+static void build_answer(struct frame *frame, const struct packet_spec *spec, const char *node)
+{
+    build_tunnel(frame, spec, node);
+    frame_answer(frame);
+}
+
 /* The program leaves the frame alone. */
 static void expect_untouched(struct harness *harness, const struct frame *frame)
 {
@@ -50,11 +56,24 @@ static void test_answer_is_delivered(void **state)
     struct frame frame, expected;
 
     put_worker(harness);
-    build_tunnel(&frame, &udp_in, NODE_OTHER);
+    build_answer(&frame, &udp_in, NODE_OTHER);
     harness_ingress(harness, &frame);
     frame_build(&expected, mac_uplink, mac_gateway, &udp_in);
     assert_pass(harness, &expected, COUNT_DECAPSULATED);
     assert_int_equal(map_entries(harness->skeleton->maps.flows), 0);
+}
+
+/* Those said the same both ways. */
+static void test_answer_of_an_earlier_release_is_delivered(void **state)
+{
+    struct harness *harness = *state;
+    struct frame frame, expected;
+
+    put_worker(harness);
+    build_tunnel(&frame, &udp_in, NODE_OTHER);
+    harness_ingress(harness, &frame);
+    frame_build(&expected, mac_uplink, mac_gateway, &udp_in);
+    assert_pass(harness, &expected, COUNT_DECAPSULATED);
 }
 
 /* Where the host would send to the answer's sender by another interface, it is handed to that one;
@@ -67,7 +86,7 @@ static void test_answer_goes_to_the_way_out(void **state)
 
     put_worker(harness);
     spec.source = NODE_ELSEWHERE;
-    build_tunnel(&frame, &spec, NODE_OTHER);
+    build_answer(&frame, &spec, NODE_OTHER);
     harness_ingress(harness, &frame);
     assert_int_equal(harness->verdict, TC_ACT_REDIRECT);
     assert_int_equal(harness->mark_out, DATAPATH_MARK);
@@ -91,7 +110,7 @@ static void test_answer_of_any_protocol_is_delivered(void **state)
 
     put_worker(harness);
     spec.protocol = IPPROTO_ESP;
-    build_tunnel(&frame, &spec, NODE_OTHER);
+    build_answer(&frame, &spec, NODE_OTHER);
     harness_ingress(harness, &frame);
     frame_build(&expected, mac_uplink, mac_gateway, &spec);
     assert_pass(harness, &expected, COUNT_DECAPSULATED);
@@ -128,7 +147,7 @@ static void test_masquerade_is_restored(void **state)
         if (spec.protocol == IPPROTO_ICMP)
             spec.source_port = 40000;
         put_masquerade(harness, spec.protocol, spec.protocol == IPPROTO_ICMP ? 0 : 53);
-        build_tunnel(&frame, &spec, NODE_OTHER);
+        build_answer(&frame, &spec, NODE_OTHER);
         harness_ingress(harness, &frame);
         spec.destination = NODE_OWN;
         spec.destination_port = 2222;
@@ -147,7 +166,7 @@ static void test_answer_from_a_node_that_is_no_gateway(void **state)
     struct frame frame;
 
     put_worker(harness);
-    build_tunnel(&frame, &udp_in, "10.0.0.3");
+    build_answer(&frame, &udp_in, "10.0.0.3");
     harness_ingress(harness, &frame);
     assert_drop(harness, DROP_UNKNOWN_NODE);
 }
@@ -158,7 +177,7 @@ static void test_answer_from_an_unknown_node(void **state)
     struct frame frame;
 
     put_worker(harness);
-    build_tunnel(&frame, &udp_in, "10.0.0.4");
+    build_answer(&frame, &udp_in, "10.0.0.4");
     harness_ingress(harness, &frame);
     assert_drop(harness, DROP_UNKNOWN_NODE);
 }
@@ -171,13 +190,13 @@ static void test_answer_to_an_unknown_pod(void **state)
 
     put_worker(harness);
     spec.destination = "10.244.1.99";
-    build_tunnel(&frame, &spec, NODE_OTHER);
+    build_answer(&frame, &spec, NODE_OTHER);
     harness_ingress(harness, &frame);
     assert_drop(harness, DROP_UNKNOWN_ENDPOINT);
     harness_setup(state);
     put_worker(harness);
     spec.destination = POD_OTHER; /* lives elsewhere */
-    build_tunnel(&frame, &spec, NODE_OTHER);
+    build_answer(&frame, &spec, NODE_OTHER);
     harness_ingress(harness, &frame);
     assert_drop(harness, DROP_UNKNOWN_ENDPOINT);
 }
@@ -196,6 +215,19 @@ static void test_packet_from_a_pod_to_a_pod(void **state)
     assert_drop(harness, DROP_NOT_GATEWAY);
 }
 
+static void test_packet_from_a_pod_is_no_answer(void **state)
+{
+    struct packet_spec spec = udp_in;
+    struct harness *harness = *state;
+    struct frame frame;
+
+    put_worker(harness);
+    spec.source = POD_OTHER;
+    build_answer(&frame, &spec, "10.0.0.3");
+    harness_ingress(harness, &frame);
+    assert_drop(harness, DROP_WRONG_NODE);
+}
+
 static void test_tunnels_of_others_pass(void **state)
 {
     struct harness *harness = *state;
@@ -203,23 +235,23 @@ static void test_tunnels_of_others_pass(void **state)
     size_t vxlan = FRAME_ETHERNET + 28;
 
     put_worker(harness);
-    build_tunnel(&frame, &udp_in, NODE_OTHER);
+    build_answer(&frame, &udp_in, NODE_OTHER);
     frame.data[vxlan + 6]++; /* a CNI's VNI at the same port */
     expect_untouched(harness, &frame);
-    build_tunnel(&frame, &udp_in, NODE_OTHER);
+    build_answer(&frame, &udp_in, NODE_OTHER);
     frame.data[vxlan] = 0;
     expect_untouched(harness, &frame);
-    build_tunnel(&frame, &udp_in, NODE_OTHER);
+    build_answer(&frame, &udp_in, NODE_OTHER);
     frame_set_u16(&frame, FRAME_ETHERNET + 22, 4790);
     expect_untouched(harness, &frame);
-    build_tunnel(&frame, &udp_in, NODE_OTHER);
+    build_answer(&frame, &udp_in, NODE_OTHER);
     frame.data[FRAME_ETHERNET + 19]++; /* for another address of this node */
     frame_fix_ip_checksum(&frame, FRAME_ETHERNET);
     expect_untouched(harness, &frame);
-    build_tunnel(&frame, &udp_in, NODE_OTHER);
+    build_answer(&frame, &udp_in, NODE_OTHER);
     memcpy(frame.data, mac_second, 6); /* for another host */
     expect_untouched(harness, &frame);
-    build_tunnel(&frame, &udp_in, NODE_OTHER);
+    build_answer(&frame, &udp_in, NODE_OTHER);
     frame.length = vxlan + 4;
     frame_set_u16(&frame, FRAME_ETHERNET + 2, frame.length - FRAME_ETHERNET);
     frame_fix_ip_checksum(&frame, FRAME_ETHERNET);
@@ -341,7 +373,8 @@ static void test_inbound_to_others(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_answer_is_delivered),         TEST(test_answer_of_any_protocol_is_delivered),
+        TEST(test_answer_is_delivered),  TEST(test_answer_of_an_earlier_release_is_delivered),
+        TEST(test_packet_from_a_pod_is_no_answer),         TEST(test_answer_of_any_protocol_is_delivered),
         TEST(test_masquerade_is_restored),      TEST(test_answer_from_a_node_that_is_no_gateway),
         TEST(test_answer_from_an_unknown_node), TEST(test_answer_to_an_unknown_pod),
         TEST(test_packet_from_a_pod_to_a_pod),  TEST(test_tunnels_of_others_pass),

@@ -337,6 +337,7 @@ static void build_answer(const struct families *families, const struct packet_sp
     *frame = *expected;
     frame_encapsulate(frame, mac_uplink, mac_gateway, families->gateway, families->own, 5, 60000,
                       TEST_VNI);
+    frame_answer(frame);
 }
 
 static struct packet_spec udp_in(const struct families *families)

@@ -197,6 +197,7 @@ static void receive(struct harness *harness, const struct frame *inner)
 
     put_node(harness, NODE_OTHER, NODE_GATEWAY);
     frame_encapsulate(&frame, mac_uplink, mac_gateway, NODE_OTHER, NODE_OWN, 77, 50000, TEST_VNI);
+    frame_answer(&frame);
     harness_ingress(harness, &frame);
     assert_int_equal(harness->verdict, VERDICT_PASS);
 }
