@@ -8,7 +8,7 @@
  *   stream       bytes per second that one TCP connection delivers
  *   packets      datagrams per second, of 64-byte frames, that arrive at the server; with -f FLOWS
  *                each belongs to the next of so many flows
- *   connections  connections per second, each with a question and its answer
+ *   connections  connections per second, each with a question and its answer, which the server ends
  *   setup        p50, p99 and most of COUNT connections one after another, each with a question and
  *                its answer, microseconds
  *   latency      p50 and p99 of COUNT requests of 64 bytes on an open connection, microseconds
@@ -112,13 +112,25 @@ static void *flows_send(void *unused)
     return unused;
 }
 
-static void connection_make(void)
+/* Returns the connection, whose question is answered. */
+static int connection_make(void)
 {
     int fd = connection_open(TOOL_WHO);
     char line[TOOL_LINE];
 
     if (!tool_read_line(fd, line, sizeof(line)))
         tool_fail("no answer: %s", strerror(errno));
+    return fd;
+}
+
+/* The server ends it first: an end that does remembers the port for a minute, and the pod, which has
+ * not so many, would soon search long for one. */
+static void connection_end(int fd)
+{
+    char rest[TOOL_LINE];
+
+    while (recv(fd, rest, sizeof(rest), 0) > 0)
+        ;
     close(fd);
 }
 
@@ -127,7 +139,7 @@ static void *connections_make(void *unused)
     uint64_t start_ns = tool_now_ns();
 
     while (tool_now_ns() - start_ns < duration_ns) {
-        connection_make();
+        connection_end(connection_make());
         atomic_fetch_add(&total, 1);
     }
     return unused;
@@ -190,9 +202,10 @@ static void setup_measure(void)
 
     for (unsigned long i = 0; i < count; i++) {
         uint64_t start_ns = tool_now_ns();
+        int fd = connection_make();
 
-        connection_make();
         times_ns[i] = tool_now_ns() - start_ns;
+        connection_end(fd);
     }
     qsort(times_ns, count, sizeof(*times_ns), number_compare);
     printf("%.1f %.1f %.1f\n", time_share(times_ns, 50), time_share(times_ns, 99),
