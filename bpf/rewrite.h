@@ -77,7 +77,7 @@ static __always_inline __u32 address_offset_v6(enum direction direction)
 
 /* The part of an IPv6 header in which the hop limit and the source lie beside each other. */
 struct ipv6_source {
-    __u8 unused[3];
+    __u8 unused[7]; /* the two lie beside each other here, too */
     __u8 hop_limit;
     struct ip_addr source;
 };

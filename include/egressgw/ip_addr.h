@@ -12,6 +12,7 @@ struct ip_addr {
     union {
         __u8 bytes[16];
         __be32 words_be[4];
+        __u64 halves[2]; /* to compare and copy by: what is in them has no order */
     };
 };
 
@@ -32,21 +33,18 @@ static inline __attribute__((always_inline)) struct ip_addr ip_addr_from_v4(__be
 
 static inline __attribute__((always_inline)) int ip_addr_is_v4(const struct ip_addr *address)
 {
-    return address->words_be[0] == 0 && address->words_be[1] == 0 &&
-           address->words_be[2] == IP_ADDR_MAPPED_WORD_BE;
+    return address->halves[0] == 0 && address->words_be[2] == IP_ADDR_MAPPED_WORD_BE;
 }
 
 static inline __attribute__((always_inline)) int ip_addr_is_none(const struct ip_addr *address)
 {
-    return (address->words_be[0] | address->words_be[1] | address->words_be[2] |
-            address->words_be[3]) == 0;
+    return (address->halves[0] | address->halves[1]) == 0;
 }
 
 static inline __attribute__((always_inline)) int ip_addr_equal(const struct ip_addr *a,
                                                                const struct ip_addr *b)
 {
-    return ((a->words_be[0] ^ b->words_be[0]) | (a->words_be[1] ^ b->words_be[1]) |
-            (a->words_be[2] ^ b->words_be[2]) | (a->words_be[3] ^ b->words_be[3])) == 0;
+    return ((a->halves[0] ^ b->halves[0]) | (a->halves[1] ^ b->halves[1])) == 0;
 }
 
 #endif
