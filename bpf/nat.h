@@ -111,19 +111,20 @@ __noinline int nat_open(struct __sk_buff *skb, const struct packet *packet,
 }
 
 /*
- * Takes a TCP segment that may change the state of a mapping, but opens none, into it. Returns 1,
- * or 0 where the flow has to be looked at.
+ * Takes a TCP segment that may change the state of a mapping, but opens none, into it, where its
+ * claim of `outside` is there. Returns 1, or 0 where the flow has to be looked at.
  */
 __noinline int nat_turn(struct __sk_buff *skb, const struct packet *packet,
-                        struct nat_forward *mapping, __u32 now)
+                        struct nat_forward *mapping, const struct nat_outside *outside, __u32 now)
 {
     const struct nat_reverse *reverse;
     struct nat_key flow, key; /* Linux 6.1 takes keys from the function's own stack only */
 
-    if (!packet || !mapping || packet->flow.protocol != IPPROTO_TCP || packet->tcp_flags & TCP_SYN)
+    if (!packet || !mapping || !outside || packet->flow.protocol != IPPROTO_TCP ||
+        packet->tcp_flags & TCP_SYN)
         return 0;
     flow = packet->flow;
-    nat_reverse_key(&flow, &mapping->egress, mapping->egress_port_be, &key);
+    nat_reverse_key(&flow, &outside->address, outside->port_be, &key);
     reverse = bpf_map_lookup_elem(&nat_reverse, &key);
     if (!reverse || !nat_reverse_is(reverse, &flow))
         return 0;
@@ -142,11 +143,13 @@ static __always_inline int nat_recent(struct __sk_buff *skb, const struct packet
 
     if (!found || found->use.last_seen != now || found->endpoint != endpoint)
         return 0;
-    if (nat_is_middle(packet, &found->use))
-        nat_use_note_middle(skb, packet, &found->use, now);
-    else if (!nat_turn(skb, packet, found, now))
-        return 0;
     nat_outside_of(found, outside);
+    if (nat_is_middle(packet, &found->use)) {
+        nat_use_note_middle(skb, packet, &found->use, now);
+    } else if (!nat_turn(skb, packet, found, outside, now)) {
+        outside->policy = 0;
+        return 0;
+    }
     return 1;
 }
 
@@ -193,9 +196,12 @@ enum nat_found {
     NAT_HOLDS,
 };
 
-/* The mapping of a flow; fills in what it translates to where it holds, or is a former one. */
+/*
+ * The mapping of a flow; fills in what it translates to where it holds, or is a former one. `here`:
+ * a former one holds as well. What does not hold is not noted as used.
+ */
 __noinline int nat_find(struct __sk_buff *skb, const struct packet *packet,
-                        const struct nat_target *target, struct nat_outside *outside)
+                        const struct nat_target *target, struct nat_outside *outside, int here)
 {
     struct nat_reverse *reverse;
     struct nat_forward *found;
@@ -214,12 +220,14 @@ __noinline int nat_find(struct __sk_buff *skb, const struct packet *packet,
     if (!reverse ||
         nat_is_idle(flow.protocol, &found->use, &reverse->use, config.nat_timeouts, target->now))
         return NAT_REPLACED;
+    nat_outside_of(found, outside);
+    if (!here && !ip_addr_equal(&outside->address, &target->egress))
+        return NAT_FORMER;
     if (packet_opens(packet) &&
         nat_state_of(flow.protocol, found->use.seen, reverse->use.seen) >= NAT_CLOSING)
         nat_reopen(found, reverse, target);
     nat_use_note(skb, packet, &found->use, &reverse->use, target->scale, target->now);
-    nat_outside_of(found, outside);
-    return ip_addr_equal(&found->egress, &target->egress) ? NAT_HOLDS : NAT_FORMER;
+    return NAT_HOLDS;
 }
 
 /* Whether an address is one of this node; where routing cannot be asked, it is. */
@@ -251,10 +259,12 @@ __noinline int address_is_here(struct __sk_buff *skb, const struct ip_addr *addr
 static __always_inline int nat_settle(struct __sk_buff *skb, const struct packet *packet,
                                       const struct nat_target *target, struct nat_outside *outside)
 {
-    int found = nat_find(skb, packet, target, outside);
+    int found = nat_find(skb, packet, target, outside, 0);
     int error;
 
-    if (found == NAT_HOLDS || (found == NAT_FORMER && address_is_here(skb, &outside->address)))
+    if (found == NAT_FORMER && address_is_here(skb, &outside->address))
+        found = nat_find(skb, packet, target, outside, 1);
+    if (found == NAT_HOLDS)
         return 0;
     if (target->refused)
         return target->refused;
