@@ -51,8 +51,8 @@ static __always_inline int ingress_is_tunnel(struct __sk_buff *skb, const struct
 
 /*
  * A packet of our tunnel; `tunnel` is tunnel_check()'s. One from an endpoint comes from a worker,
- * any other is an answer to a pod of this node, which spares the look whether it is an endpoint's
- * where the tunnel says so. `packet` holds the outer one at first.
+ * unless it says that it is an answer; any other is an answer to a pod of this node. `packet` holds
+ * the outer one at first.
  */
 static __always_inline int ingress_tunnel(struct __sk_buff *skb, struct packet *packet, int tunnel)
 {

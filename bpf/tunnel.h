@@ -33,8 +33,8 @@
 #define ROOM_DECAP_L3_IPV4 (1ULL << 7)
 #define ROOM_DECAP_L3_IPV6 (1ULL << 8)
 
-/* The last byte of the Ethernet address inside that stands for an end of the tunnel. A receiver
- * takes it for a hint in what order to look, and no more. */
+/* The last byte of the Ethernet address inside that stands for an end of the tunnel. What is for
+ * the pod's end can be an answer alone, and so less is asked about it; nothing is let in by it. */
 enum {
     TUNNEL_END_POD = 1,
     TUNNEL_END_GATEWAY = 2,

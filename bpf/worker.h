@@ -278,13 +278,15 @@ static __always_inline int worker_sends(const struct flow *flow, const struct ip
 }
 
 /*
- * Looks at an answer from `node` to a pod of this node. Returns 1, or 0 where the node is no
- * gateway, as it may have been when the flow began, or REASON(why).
+ * Looks at a packet from `node` to a pod of this node. `sent`: of a flow that the pod sends there,
+ * so that it is an answer, whatever they are by now; any other comes from a gateway and from no
+ * endpoint. Returns 1, or 0 where the node is no gateway (any more), or REASON(why).
  */
-__noinline int worker_admit(const struct packet *packet, const struct ip_addr *node)
+__noinline int worker_admit(const struct packet *packet, const struct ip_addr *node, int sent)
 {
     const struct node_entry *entry;
     struct ip_addr address; /* Linux 6.1 takes keys from the function's own stack only */
+    __u32 flags;
 
     if (!packet || !node)
         return REASON(DROP_INTERNAL);
@@ -292,13 +294,14 @@ __noinline int worker_admit(const struct packet *packet, const struct ip_addr *n
     entry = bpf_map_lookup_elem(&nodes, &address);
     if (!entry)
         return REASON(DROP_UNKNOWN_NODE);
+    flags = entry->flags;
     address = packet->flow.remote;
-    if (endpoint_lookup(&address))
+    if (!sent && endpoint_lookup(&address))
         return REASON(DROP_WRONG_NODE);
     address = packet->flow.local;
     if (!endpoint_lookup_local(&address))
         return REASON(DROP_UNKNOWN_ENDPOINT);
-    return entry->flags & NODE_GATEWAY ? 1 : 0;
+    return sent || flags & NODE_GATEWAY ? 1 : 0;
 }
 
 /* Gives an answer the address and port that the host has to meet. Returns 0 or REASON(why). */
@@ -334,16 +337,16 @@ __noinline int worker_masquerade_error(struct __sk_buff *skb, struct packet *pac
 
 /*
  * An answer from the tunnel to a pod of this node, sent by `node`. Where the pod has sent this flow
- * to that node within the tick, node and pod were looked at then. Returns the verdict.
+ * to that node within the tick, it needs no other look. Returns the verdict.
  */
 static __always_inline int worker_receive(struct __sk_buff *skb, struct packet *packet,
                                           const struct ip_addr *node, __u8 outer_traffic_class)
 {
     const struct flow *flow = bpf_map_lookup_elem(&flows, &packet->flow);
-    int error, admitted = 1;
+    int error, admitted = 1, sent = worker_sends(flow, node);
 
-    if (!worker_sends(flow, node) || flow->last_seen != clock_ticks())
-        admitted = worker_admit(packet, node);
+    if (!sent || flow->last_seen != clock_ticks())
+        admitted = worker_admit(packet, node, sent);
     if (admitted < 0)
         return verdict_drop(skb, packet, admitted);
     if (packet->fragment != FRAGMENT_NONE && config.conntrack) {

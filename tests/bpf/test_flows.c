@@ -399,8 +399,8 @@ static void test_answers_of_a_gateway_that_was(void **state)
     assert_int_equal(get_counter(harness, DROP_UNKNOWN_NODE).packets, 1);
 }
 
-/* An answer to what the pod has just sent needs no second look at the node or its sender, one that
- * comes later does. From another node, or an address of the cluster, it is none. */
+/* An answer to what the pod has just sent needs no second look at the node, one that comes later
+ * does. From another node that is no gateway it is none. */
 static void test_answers_that_are_awaited(void **state)
 {
     struct harness *harness = *state;
@@ -422,10 +422,23 @@ static void test_answers_that_are_awaited(void **state)
     age(harness, &worker_udp_out, 1);
     expect_answer(harness, NODE_OTHER, TC_ACT_SHOT);
     assert_in_range(get_counter(harness, DROP_UNKNOWN_NODE).packets, 2, 100);
-    put_node(harness, NODE_OTHER, NODE_GATEWAY);
+}
+
+/* A flow goes on by its gateway, also where its other end has become one of the cluster; what comes
+ * from such an address by another is none of it. */
+static void test_answers_of_what_has_become_an_endpoint(void **state)
+{
+    struct harness *harness = *state;
+
+    put_worker(harness);
+    expect_gateway(harness, &worker_udp_out, NODE_OTHER);
     put_endpoint(harness, SERVER, NODE_ELSEWHERE, PROFILE_NONE, 0);
+    put_node(harness, NODE_ELSEWHERE, NODE_GATEWAY);
+    age(harness, &worker_udp_out, 0);
+    expect_answer(harness, NODE_OTHER, VERDICT_PASS);
     age(harness, &worker_udp_out, 1);
-    expect_answer(harness, NODE_OTHER, TC_ACT_SHOT);
+    expect_answer(harness, NODE_OTHER, VERDICT_PASS);
+    expect_answer(harness, NODE_ELSEWHERE, TC_ACT_SHOT);
     assert_int_equal(get_counter(harness, DROP_WRONG_NODE).packets, 1);
 }
 
@@ -448,6 +461,7 @@ int main(void)
         TEST(test_fragments_follow_the_first),
         TEST(test_answers_of_a_gateway_that_was),
         TEST(test_answers_that_are_awaited),
+        TEST(test_answers_of_what_has_become_an_endpoint),
         TEST(test_both_ends_ping_with_one_identifier),
     };
 

@@ -373,15 +373,24 @@ static void test_inbound_to_others(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_answer_is_delivered),  TEST(test_answer_of_an_earlier_release_is_delivered),
-        TEST(test_packet_from_a_pod_is_no_answer),         TEST(test_answer_of_any_protocol_is_delivered),
-        TEST(test_masquerade_is_restored),      TEST(test_answer_from_a_node_that_is_no_gateway),
-        TEST(test_answer_from_an_unknown_node), TEST(test_answer_to_an_unknown_pod),
-        TEST(test_packet_from_a_pod_to_a_pod),  TEST(test_tunnels_of_others_pass),
-        TEST(test_packets_that_are_no_ip_pass), TEST(test_inbound_udp_is_noted),
-        TEST(test_inbound_tcp_is_noted_once),   TEST(test_inbound_ping_is_noted),
-        TEST(test_inbound_without_a_policy),    TEST(test_inbound_from_the_cluster),
-        TEST(test_inbound_to_others),           TEST(test_answer_goes_to_the_way_out),
+        TEST(test_answer_is_delivered),
+        TEST(test_answer_of_an_earlier_release_is_delivered),
+        TEST(test_packet_from_a_pod_is_no_answer),
+        TEST(test_answer_of_any_protocol_is_delivered),
+        TEST(test_masquerade_is_restored),
+        TEST(test_answer_from_a_node_that_is_no_gateway),
+        TEST(test_answer_from_an_unknown_node),
+        TEST(test_answer_to_an_unknown_pod),
+        TEST(test_packet_from_a_pod_to_a_pod),
+        TEST(test_tunnels_of_others_pass),
+        TEST(test_packets_that_are_no_ip_pass),
+        TEST(test_inbound_udp_is_noted),
+        TEST(test_inbound_tcp_is_noted_once),
+        TEST(test_inbound_ping_is_noted),
+        TEST(test_inbound_without_a_policy),
+        TEST(test_inbound_from_the_cluster),
+        TEST(test_inbound_to_others),
+        TEST(test_answer_goes_to_the_way_out),
     };
 
     return cmocka_run_group_tests(tests, harness_network, NULL);

@@ -123,8 +123,8 @@ static int connection_make(void)
     return fd;
 }
 
-/* The server ends it first: an end that does remembers the port for a minute, and the pod, which has
- * not so many, would soon search long for one. */
+/* The server ends it first: an end that does remembers the port for a minute, and the pod, which
+ * has not so many, would soon search long for one. */
 static void connection_end(int fd)
 {
     char rest[TOOL_LINE];
