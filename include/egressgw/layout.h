@@ -286,8 +286,7 @@ enum drop_reason {
     DROP_UNKNOWN_ENDPOINT, /* forwarded from a pod that is not known yet */
     DROP_NO_EGRESS_IP,     /* this gateway does not hold the policy's egress IP */
     DROP_UNKNOWN_NODE,     /* tunnel packet from an address that is no node's */
-    DROP_WRONG_NODE,       /* tunnel packet of an endpoint, from a node that does not host it, or as
-                              an answer */
+    DROP_WRONG_NODE,       /* tunnel packet from a node that does not host its inner source */
     DROP_NOT_GATEWAY,      /* tunnel packet that this node is not the gateway for */
     DROP_NO_PORT,          /* no free port at the egress IP towards this destination */
     DROP_NAT_FULL,         /* the table of mappings is full (limits.nat) */
