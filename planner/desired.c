@@ -9,8 +9,8 @@
 struct desired_item {
     struct desired_change *change;
     uint8_t table;
-    bool present;                     /* else it was sent and its removal is still to be sent */
-    alignas(4) unsigned char bytes[]; /* key, value */
+    bool present; /* else it was sent and its removal is still to be sent */
+    alignas(union table_value) unsigned char bytes[]; /* value, key */
 };
 
 /* What the loader has of an item that differs. */
@@ -33,14 +33,19 @@ static size_t item_value_size(const struct desired_item *item)
 
 static unsigned char *item_value(struct desired_item *item)
 {
-    return item->bytes + item_key_size(item);
+    return item->bytes;
+}
+
+static const unsigned char *item_key(const struct desired_item *item)
+{
+    return item->bytes + item_value_size(item);
 }
 
 static bool desired_item_equal(const void *item, const void *key)
 {
     const struct desired_item *desired = item;
 
-    return memcmp(desired->bytes, key, item_key_size(desired)) == 0;
+    return memcmp(item_key(desired), key, item_key_size(desired)) == 0;
 }
 
 void desired_init(struct desired *desired)
@@ -69,7 +74,7 @@ static struct desired_item *item_new(struct desired *desired, enum table table,
     struct desired_item *item = memory_new(1, sizeof(*item) + shape->key_size + shape->value_size);
 
     item->table = table;
-    memcpy(item->bytes, key, shape->key_size);
+    memcpy(item->bytes + shape->value_size, key, shape->key_size);
     memory_hash_add(&desired->tables[table], item_hash(table, key), item);
     return item;
 }
@@ -84,7 +89,8 @@ static void change_drop(struct desired *desired, struct desired_change *change)
 
 static void item_free(struct desired *desired, struct desired_item *item)
 {
-    hash_remove(&desired->tables[item->table], item_hash(item->table, item->bytes), item->bytes);
+    hash_remove(&desired->tables[item->table], item_hash(item->table, item_key(item)),
+                item_key(item));
     free(item);
 }
 
@@ -189,7 +195,7 @@ void desired_sent_nothing(struct desired *desired)
 static void item_read(struct desired_item *item, struct table_entry *entry)
 {
     *entry = (struct table_entry){.table = item->table, .remove = !item->present};
-    memcpy(&entry->key, item->bytes, item_key_size(item));
+    memcpy(&entry->key, item_key(item), item_key_size(item));
     if (item->present)
         memcpy(&entry->value, item_value(item), item_value_size(item));
 }
