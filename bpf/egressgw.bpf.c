@@ -37,19 +37,6 @@ int egressgw_egress(struct __sk_buff *skb)
 }
 
 /*
- * Whether a packet, which is for our own node as the tunnel knows it, is one of the tunnel. Returns
- * as tunnel_check().
- */
-static __always_inline int ingress_is_tunnel(struct __sk_buff *skb, const struct packet *packet)
-{
-    if (packet->flow.protocol != IPPROTO_UDP || !packet->has_ports ||
-        packet->flow.local_port_be != config.tunnel_port_be)
-        return 0;
-    return packet->version == 4 ? tunnel_check(skb, packet, sizeof(struct iphdr))
-                                : tunnel_check(skb, packet, sizeof(struct ipv6hdr));
-}
-
-/*
  * A packet of our tunnel; `tunnel` is tunnel_check()'s. One from an endpoint comes from a worker,
  * unless it says that it is an answer; any other is an answer to a pod of this node. `packet` holds
  * the outer one at first.
@@ -84,8 +71,8 @@ int egressgw_ingress(struct __sk_buff *skb)
     if (deliver_again(skb) || skb->pkt_type != PACKET_HOST || packet_read(skb, &packet, INBOUND))
         return VERDICT_PASS;
     own = packet_is_own(&packet);
-    if (own)
-        tunnel = ingress_is_tunnel(skb, &packet);
+    if (own && tunnel_may_be(&packet))
+        tunnel = tunnel_check(skb, &packet);
     if (tunnel < 0)
         return verdict_drop(skb, &packet, tunnel);
     if (tunnel)
@@ -93,7 +80,7 @@ int egressgw_ingress(struct __sk_buff *skb)
     if (!own)
         endpoint = endpoint_lookup(&packet.flow.local);
     if (!endpoint)
-        return gateway_answer(skb, &packet);
+        return gateway_answer(skb, &packet, own);
     if (endpoint->flags & ENDPOINT_LOCAL)
         flow_note_inbound(&packet, endpoint);
     return VERDICT_PASS;

@@ -344,8 +344,9 @@ __noinline int gateway_send_refusal(struct __sk_buff *skb, const struct packet *
     return hop_send(skb, packet, &hop);
 }
 
-/* A packet from outside, perhaps an answer. Returns the verdict; what is not ours passes. */
-static __always_inline int gateway_answer(struct __sk_buff *skb, struct packet *packet)
+/* A packet from outside, perhaps an answer; `own` is packet_is_own(). Returns the verdict; what is
+ * not ours passes. */
+static __always_inline int gateway_answer(struct __sk_buff *skb, struct packet *packet, int own)
 {
     struct nat_reverse *reverse;
     struct ip_addr pod;
@@ -360,7 +361,7 @@ static __always_inline int gateway_answer(struct __sk_buff *skb, struct packet *
         return VERDICT_PASS; /* whose it is cannot be known, so it is the node's */
     if (error)
         return verdict_drop(skb, packet, error);
-    if (!nat_may_be_answer(packet))
+    if (!nat_may_be_answer(packet, own))
         return VERDICT_PASS;
     reverse = nat_answer(skb, packet);
     if (!reverse)

@@ -14,12 +14,9 @@
 static __always_inline void nat_release(const struct nat_key *flow,
                                         const struct nat_outside *outside)
 {
-    const struct nat_reverse *reverse;
     struct nat_key key;
 
-    nat_reverse_key(flow, &outside->address, outside->port_be, &key);
-    reverse = bpf_map_lookup_elem(&nat_reverse, &key);
-    if (reverse && nat_reverse_is(reverse, flow))
+    if (nat_own_claim(flow, &outside->address, outside->port_be, &key))
         bpf_map_delete_elem(&nat_reverse, &key);
 }
 
@@ -124,9 +121,8 @@ __noinline int nat_turn(struct __sk_buff *skb, const struct packet *packet,
         packet->tcp_flags & TCP_SYN)
         return 0;
     flow = packet->flow;
-    nat_reverse_key(&flow, &outside->address, outside->port_be, &key);
-    reverse = bpf_map_lookup_elem(&nat_reverse, &key);
-    if (!reverse || !nat_reverse_is(reverse, &flow))
+    reverse = nat_own_claim(&flow, &outside->address, outside->port_be, &key);
+    if (!reverse)
         return 0;
     nat_use_note(skb, packet, &mapping->use, &reverse->use, 0, now);
     return 1;
@@ -313,9 +309,8 @@ __noinline int nat_lives_here(const struct packet *packet, __u32 endpoint)
     mapping = bpf_map_lookup_elem(&nat_forward, &flow);
     if (!mapping || mapping->endpoint != endpoint)
         return 0;
-    nat_reverse_key(&flow, &mapping->egress, mapping->egress_port_be, &key);
-    reverse = bpf_map_lookup_elem(&nat_reverse, &key);
-    return reverse && nat_reverse_is(reverse, &flow) && ip_addr_is_none(&reverse->node) &&
+    reverse = nat_own_claim(&flow, &mapping->egress, mapping->egress_port_be, &key);
+    return reverse && ip_addr_is_none(&reverse->node) &&
            !nat_is_idle(flow.protocol, &mapping->use, &reverse->use, config.nat_timeouts,
                         clock_ticks());
 }
@@ -372,13 +367,13 @@ static __always_inline int nat_accepts(const struct packet *packet)
  * Whether a packet from outside can be the answer to a mapping. The node's own connections, which
  * are mostly those of its own address, are told by their port.
  */
-static __always_inline int nat_may_be_answer(const struct packet *packet)
+static __always_inline int nat_may_be_answer(const struct packet *packet, int own)
 {
     if (!packet->has_ports)
         return protocol_by_address(packet);
     if (packet->icmp)
         return packet->icmp == ICMP_REPLY;
-    return nat_port_usable(packet->flow.local_port_be, packet_is_own(packet));
+    return nat_port_usable(packet->flow.local_port_be, own);
 }
 
 #endif

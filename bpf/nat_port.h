@@ -146,6 +146,18 @@ static __always_inline int nat_reverse_is(const struct nat_reverse *reverse,
            ip_addr_equal(&reverse->pod, &flow->local);
 }
 
+/* A flow's own claim of that port, NULL where it has none. `key` gets its key. */
+static __always_inline struct nat_reverse *nat_own_claim(const struct nat_key *flow,
+                                                         const struct ip_addr *egress,
+                                                         __be16 port_be, struct nat_key *key)
+{
+    struct nat_reverse *reverse;
+
+    nat_reverse_key(flow, egress, port_be, key);
+    reverse = bpf_map_lookup_elem(&nat_reverse, key);
+    return reverse && nat_reverse_is(reverse, flow) ? reverse : NULL;
+}
+
 /* The mapping that a claim belongs to, NULL where there is none. `flow` gets its key. */
 static __always_inline struct nat_forward *
 nat_claimant(const struct nat_key *key, const struct nat_reverse *claim, struct nat_key *flow)

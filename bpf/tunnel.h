@@ -302,13 +302,19 @@ static __always_inline int tunnel_send_small(struct __sk_buff *skb, struct packe
     return packet->too_big ? verdict_drop(skb, packet, REASON(DROP_TOO_BIG)) : verdict;
 }
 
-/*
- * Whether a packet, already read, is one of our tunnel. Returns TUNNEL_VERSION and TUNNEL_TO_POD of
- * the packet inside, 0 where it is not ours (another VNI may be the CNI's own), or REASON(why).
- * `l3_length` is that of the outer IP header without options.
- */
-static __always_inline int tunnel_check(struct __sk_buff *skb, const struct packet *packet,
-                                        const __u32 l3_length)
+/* Whether a packet goes to the tunnel's port. */
+static __always_inline int tunnel_may_be(const struct packet *packet)
+{
+    __be16 port_be =
+        packet->direction == OUTBOUND ? packet->flow.remote_port_be : packet->flow.local_port_be;
+
+    return packet->flow.protocol == IPPROTO_UDP && packet->has_ports &&
+           port_be == config.tunnel_port_be;
+}
+
+/* tunnel_check() where the outer IP header without options has that length. */
+static __always_inline int tunnel_check_behind(struct __sk_buff *skb, const struct packet *packet,
+                                               const __u32 l3_length)
 {
     const struct tunnel_tail *tail;
     int to_pod;
@@ -327,6 +333,17 @@ static __always_inline int tunnel_check(struct __sk_buff *skb, const struct pack
     if (tail->inner.h_proto == bpf_htons(ETH_P_IP))
         return 4 | to_pod;
     return tail->inner.h_proto == bpf_htons(ETH_P_IPV6) ? 6 | to_pod : REASON(DROP_MALFORMED);
+}
+
+/*
+ * Whether a packet that tunnel_may_be() one of our tunnel is. Returns TUNNEL_VERSION and
+ * TUNNEL_TO_POD of the packet inside, 0 where it is not ours (another VNI may be the CNI's own), or
+ * REASON(why).
+ */
+static __always_inline int tunnel_check(struct __sk_buff *skb, const struct packet *packet)
+{
+    return packet->version == 4 ? tunnel_check_behind(skb, packet, sizeof(struct iphdr))
+                                : tunnel_check_behind(skb, packet, sizeof(struct ipv6hdr));
 }
 
 /*

@@ -224,14 +224,7 @@ __noinline int worker_is_forged(struct __sk_buff *skb, const struct packet *pack
     source = packet->flow.local;
     if (!skb->ingress_ifindex && !endpoint_lookup_local(&source))
         return 0;
-    return packet->version == 4 ? tunnel_check(skb, packet, sizeof(struct iphdr))
-                                : tunnel_check(skb, packet, sizeof(struct ipv6hdr));
-}
-
-static __always_inline int worker_may_be_tunnel(const struct packet *packet)
-{
-    return packet->flow.protocol == IPPROTO_UDP && packet->has_ports &&
-           packet->flow.remote_port_be == config.tunnel_port_be;
+    return tunnel_check(skb, packet);
 }
 
 /* A packet that leaves by an uplink. Returns the verdict; what is not ours passes. */
@@ -242,7 +235,7 @@ static __always_inline int worker_send(struct __sk_buff *skb, struct packet *pac
     int own = packet_is_own(packet), way; /* the verdict in the end */
     struct flow *flow;
 
-    if (worker_may_be_tunnel(packet) && worker_is_forged(skb, packet))
+    if (tunnel_may_be(packet) && worker_is_forged(skb, packet))
         return verdict_drop(skb, packet, REASON(DROP_FORGED_TUNNEL));
     flow = own ? NULL : flow_recall(packet);
     if (!flow && (own || !endpoint_lookup_local(&packet->flow.local)) &&
